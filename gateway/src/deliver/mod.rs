@@ -1,0 +1,1 @@
+//! Journal and series to the control room.

@@ -1,0 +1,1 @@
+//! MQTT without sockets: payloads and topics.
