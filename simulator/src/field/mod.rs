@@ -1,0 +1,14 @@
+//! Field devices on real sockets: Modbus TCP servers and MQTT publishers that serve the plant or a
+//! recording, and the small broker between them.
+//!
+//! Lives here: sockets, encoders, captures and data sets. May not live here: process models
+//! (`plant`), stories (`scenarios`), any code of the gateway. Read first: [`modbus_server`],
+//! [`broker`].
+
+pub mod broker;
+pub mod encode;
+pub mod modbus_server;
+pub mod registers;
+
+#[cfg(test)]
+pub(crate) mod tests_support;
