@@ -1,5 +1,9 @@
 //! The plan: what a site is, checked and resolved. All processes of a site read the same one.
+//!
+//! Lives here: the types. May not live here: reading them (`toml_site`, `sources`, `row`).
+//! Types that hold a secret write their own `Debug`, so that none reaches a log.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +70,7 @@ pub struct GatewayPlan {
 }
 
 /// The control room.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CenterPlan {
     /// Where the console listens, `127.0.0.1:8080`. Loopback only until sign-in exists.
     pub listen: String,
@@ -81,7 +85,7 @@ pub struct CenterPlan {
 }
 
 /// An engine that takes the InfluxDB v2 API.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct InfluxSink {
     /// Id of the sink and of its cursor.
     pub id: String,
@@ -201,7 +205,7 @@ pub struct MqttSource {
 }
 
 /// An MQTT broker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MqttAddress {
     /// Host name or address.
     pub host: String,
@@ -211,6 +215,54 @@ pub struct MqttAddress {
     pub user: Option<String>,
     /// Password; secret.
     pub password: Option<String>,
+}
+
+/// Shown in place of a secret.
+struct Redacted;
+
+impl fmt::Debug for Redacted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+fn redact<T>(secret: Option<&T>) -> Option<Redacted> {
+    secret.map(|_| Redacted)
+}
+
+impl fmt::Debug for CenterPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CenterPlan")
+            .field("listen", &self.listen)
+            .field("url", &self.url)
+            .field("broker", &self.broker)
+            .field("token", &redact(self.token.as_ref()))
+            .field("command_key", &redact(self.command_key.as_ref()))
+            .finish()
+    }
+}
+
+impl fmt::Debug for InfluxSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InfluxSink")
+            .field("id", &self.id)
+            .field("url", &self.url)
+            .field("org", &self.org)
+            .field("bucket", &self.bucket)
+            .field("token", &redact(self.token.as_ref()))
+            .finish()
+    }
+}
+
+impl fmt::Debug for MqttAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MqttAddress")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("user", &self.user)
+            .field("password", &redact(self.password.as_ref()))
+            .finish()
+    }
 }
 
 /// How a payload is read.

@@ -1,0 +1,518 @@
+//! The point table: rows to points, and what two rows may not both say.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use davy_points::{
+    Binding, Life, Limits, ModbusType, PointDef, PointTable, PollClass, Priority, Span,
+};
+
+use crate::binding;
+use crate::cell;
+use crate::duration::show;
+use crate::faults::{Faults, did_you_mean, one_of};
+use crate::headers::{self, Column as C, Header};
+use crate::overlap::Places;
+use crate::points_csv::Row;
+use crate::row::RowReader;
+use crate::scaling;
+use crate::site::SiteSource;
+use crate::sources::{SourceEntry, SourceKind, SourcesFile};
+use crate::toml_site::SiteFile;
+
+/// Longest tag; it stands in every record.
+const LONGEST_TAG: usize = 128;
+
+/// Where each tag was first said.
+type Tags = HashMap<Arc<str>, Span>;
+
+/// What points may name, and the table that they fill.
+pub(crate) struct PointReader<'a> {
+    pub(crate) file: &'a Path,
+    pub(crate) site: &'a SiteFile,
+    pub(crate) sources: &'a SourcesFile,
+    pub(crate) today: jiff::civil::Date,
+    pub(crate) table: &'a mut PointTable,
+}
+
+impl PointReader<'_> {
+    pub(crate) fn read<'t>(&mut self, faults: &mut Faults, rows: impl Iterator<Item = Row<'t>>) {
+        let mut header: Option<Header> = None;
+        let mut tags = Tags::new();
+        let mut places = Places::default();
+        let mut points = 0usize;
+        for row in rows {
+            if row.cells.iter().all(|c| c.text.trim().is_empty()) {
+                continue;
+            }
+            let Some(header) = &header else {
+                header = Some(headers::read(faults, self.file, &row.cells));
+                continue;
+            };
+            points += 1;
+            if let Some(point) = self.row(faults, &mut tags, header, &row) {
+                let r = RowReader {
+                    file: self.file,
+                    header,
+                    row: &row,
+                };
+                places.add(faults, &r, &point);
+                // A duplicate tag was said already; nothing else can refuse a point.
+                let _ = self.table.add(point);
+            }
+        }
+        if header.is_none() || points == 0 {
+            faults.error(
+                "E200",
+                self.file,
+                0..0,
+                "the point table has no points",
+                "write a header row and one row for each point",
+            );
+        }
+    }
+
+    fn row(
+        &self,
+        faults: &mut Faults,
+        tags: &mut Tags,
+        header: &Header,
+        row: &Row<'_>,
+    ) -> Option<PointDef> {
+        let r = RowReader {
+            file: self.file,
+            header,
+            row,
+        };
+        if row.unclosed {
+            faults.error(
+                "E204",
+                self.file,
+                r.span(),
+                format!(
+                    "row {}: a quote `\"` is opened and never closed",
+                    row.number
+                ),
+                "close it; a quote inside a text is written twice",
+            );
+            return None;
+        }
+        if let Some(extra) = row
+            .cells
+            .iter()
+            .skip(header.width)
+            .find(|c| !c.text.trim().is_empty())
+        {
+            let (span, at) = headers::at_cell(&extra.place);
+            faults.error(
+                "E204",
+                self.file,
+                span,
+                format!(
+                    "{at}row {} has {} cells, the header has {}",
+                    row.number,
+                    row.cells.len(),
+                    header.width
+                ),
+                "a text that holds a comma stands in double quotes",
+            );
+        }
+        let tag = self.tag(faults, tags, &r);
+        let point = self.point(faults, &r);
+        Some(PointDef {
+            tag: tag?,
+            ..point?
+        })
+    }
+
+    fn tag(&self, faults: &mut Faults, tags: &mut Tags, r: &RowReader<'_>) -> Option<Arc<str>> {
+        let tag: Arc<str> = r.required(faults, C::Tag, "the point's tag (位号)")?.into();
+        let strange = |c: char| {
+            c.is_control() || c.is_whitespace() || matches!(c, '/' | '\\' | '"' | '*' | '?' | ',')
+        };
+        if tag.chars().any(strange) || tag.len() > LONGEST_TAG {
+            r.error(
+                faults,
+                "E210",
+                C::Tag,
+                &format!("`{tag}` cannot be a tag"),
+                "use letters, digits, `-`, `_`, `.`, `#` and the like, without spaces, `/`, `*`, `?` \
+                 or quotes, at most 128 bytes: an alarm is named rule/tag/level",
+            );
+            return None;
+        }
+        if let Some(first) = tags.get(&tag) {
+            let first = first.clone();
+            let d = r.error(
+                faults,
+                "E209",
+                C::Tag,
+                &format!("the tag `{tag}` is in the table already"),
+                "give each point its own tag",
+            );
+            d.label = "again here".to_owned();
+            if !first.is_empty() {
+                d.related
+                    .push((self.file.to_owned(), first, "first here".to_owned()));
+            }
+            return None;
+        }
+        tags.insert(tag.clone(), r.cell_span(C::Tag));
+        Some(tag)
+    }
+
+    fn point(&self, faults: &mut Faults, r: &RowReader<'_>) -> Option<PointDef> {
+        let class = r.required(
+            faults,
+            C::Class,
+            "the kind of instrument that rules select by, for example `tank_level`",
+        );
+        let hazard = self.named(
+            faults,
+            r,
+            C::Hazard,
+            self.site.hazards.iter().map(|h| h.id.as_str()),
+        );
+        let area = self.named(
+            faults,
+            r,
+            C::Area,
+            self.site.areas.iter().map(|a| a.0.as_str()),
+        );
+        let source = self.source(faults, r);
+        let binding = match source.map(|s| (s.kind, &s.source)) {
+            Some((SourceKind::Modbus, _)) => binding::modbus(faults, r).map(Binding::Modbus),
+            Some((SourceKind::Mqtt, Some(SiteSource::Mqtt(m)))) => {
+                binding::mqtt(faults, r, Some(m)).map(Binding::Mqtt)
+            }
+            Some((SourceKind::Mqtt, _)) => binding::mqtt(faults, r, None).map(Binding::Mqtt),
+            None => None,
+        };
+        let kind = match &binding {
+            Some(Binding::Modbus(m)) => Some(m.kind),
+            _ => None,
+        };
+        let range = scaling::range(faults, r);
+        let scaling = scaling::scaling(faults, r, kind, range);
+        let sentinels = scaling::sentinels(faults, r, kind);
+        let limits = limits(faults, r, kind, range);
+        let deadband = r.magnitude(faults, C::Deadband).unwrap_or(0.0);
+        let report_deadband = r.magnitude(faults, C::ReportDeadband);
+        let on_delay = r.duration(faults, C::OnDelay).unwrap_or_default();
+        let off_delay = r.duration(faults, C::OffDelay).unwrap_or_default();
+        let priority = r
+            .word(faults, C::Priority, priority, &["1", "2", "3", "4"])
+            .flatten();
+        let life = r.word(
+            faults,
+            C::Life,
+            cell::life,
+            &["planned", "commissioning", "in_service"],
+        );
+        let calibration_due = self.calibration(faults, r);
+        let timing = self.timing(faults, r, source);
+        let (poll, expected_interval, stale_after) = timing?;
+        Some(PointDef {
+            tag: "".into(),
+            description: r.words(C::Description).unwrap_or_default().to_owned(),
+            hazard: hazard?,
+            area: area?,
+            class: class?.into_owned(),
+            unit: r.words(C::Unit).map(cell::unit).unwrap_or_default(),
+            low: range.0,
+            high: range.1,
+            source: source?.ix,
+            binding: binding?,
+            scaling,
+            poll,
+            expected_interval,
+            stale_after,
+            report_deadband,
+            limits,
+            deadband,
+            on_delay,
+            off_delay,
+            priority,
+            sentinels,
+            life: life.flatten().unwrap_or(Life::InService),
+            calibration_due,
+            note: r.words(C::Note).unwrap_or_default().to_owned(),
+            span: r.span(),
+        })
+    }
+
+    /// A hazard source or area that the site declares; empty where the cell is.
+    fn named<'s>(
+        &self,
+        faults: &mut Faults,
+        r: &RowReader<'_>,
+        column: C,
+        known: impl Iterator<Item = &'s str> + Clone,
+    ) -> Option<String> {
+        let Some(name) = r.plain(column) else {
+            return Some(String::new());
+        };
+        if known.clone().any(|k| k == name) {
+            return Some(name.into_owned());
+        }
+        if self.site.complete {
+            let known: Vec<&str> = known.collect();
+            r.error(
+                faults,
+                "E208",
+                column,
+                &format!("site.toml declares no {} `{name}`", column.name()),
+                format!(
+                    "{}; {}s stand in site.toml as `[[{}]]`",
+                    did_you_mean(&name, &known),
+                    column.name(),
+                    column.name()
+                ),
+            );
+        }
+        None
+    }
+
+    fn source(&self, faults: &mut Faults, r: &RowReader<'_>) -> Option<&SourceEntry> {
+        let name = r.required(faults, C::Source, "the id of a source in sources.toml")?;
+        let found = self.sources.entries.iter().find(|s| *s.id == *name);
+        if found.is_none() && self.sources.complete {
+            let known: Vec<&str> = self.sources.entries.iter().map(|s| &*s.id).collect();
+            r.error(
+                faults,
+                "E208",
+                C::Source,
+                &format!("sources.toml declares no source `{name}`"),
+                did_you_mean(&name, &known),
+            );
+        }
+        found
+    }
+
+    fn calibration(&self, faults: &mut Faults, r: &RowReader<'_>) -> Option<String> {
+        let text = r.plain(C::CalibrationDue)?;
+        let Some(due) = cell::date(&text) else {
+            r.error(
+                faults,
+                "E223",
+                C::CalibrationDue,
+                &format!("`{text}` is not a date"),
+                "write it as `2027-03-01`",
+            );
+            return None;
+        };
+        if due < self.today {
+            r.warning(
+                faults,
+                "W203",
+                C::CalibrationDue,
+                &format!("the calibration ran out on {due}"),
+                "have the instrument calibrated, then write the new date; its alarms stay on",
+            );
+        }
+        Some(due.to_string())
+    }
+
+    /// Poll class, expected interval and staleness.
+    fn timing(
+        &self,
+        faults: &mut Faults,
+        r: &RowReader<'_>,
+        source: Option<&SourceEntry>,
+    ) -> Option<(PollClass, std::time::Duration, std::time::Duration)> {
+        let stale_after = r.duration(faults, C::StaleAfter);
+        match source?.source.as_ref()? {
+            SiteSource::Mqtt(m) => {
+                let stale_after = stale_after.unwrap_or(m.stale_after);
+                if stale_after.is_zero() {
+                    r.error(
+                        faults,
+                        "E219",
+                        C::StaleAfter,
+                        "a value cannot be stale at once",
+                        "write how long the device may be silent, for example `30s`",
+                    );
+                }
+                Some((PollClass::Normal, stale_after / 3, stale_after))
+            }
+            SiteSource::Modbus(m) => {
+                let poll = match r.plain(C::Poll) {
+                    None => PollClass::Normal,
+                    Some(text) => poll_class(faults, r, &text, m.poll)?,
+                };
+                let period = m.poll.of(poll);
+                let stale_after = match stale_after {
+                    Some(stale_after) if stale_after.is_zero() || stale_after < period => {
+                        r.error(
+                            faults,
+                            "E219",
+                            C::StaleAfter,
+                            &format!(
+                                "stale after {}, but read every {} only",
+                                show(stale_after),
+                                show(period)
+                            ),
+                            format!("write at least {}, or read it more often", show(period * 2)),
+                        );
+                        stale_after
+                    }
+                    Some(stale_after) => stale_after,
+                    None if period.is_zero() => {
+                        r.error(
+                            faults,
+                            "E219",
+                            C::StaleAfter,
+                            "a point that is polled as fast as the device answers needs its own `stale_after`",
+                            "write at least three intervals of the recording, for example `3s`",
+                        );
+                        return None;
+                    }
+                    None => period * 3,
+                };
+                let expected = if period.is_zero() {
+                    stale_after / 3
+                } else {
+                    period
+                };
+                Some((poll, expected, stale_after))
+            }
+        }
+    }
+}
+
+/// A class, or the class whose period is written (`采集周期(ms)`).
+fn poll_class(
+    faults: &mut Faults,
+    r: &RowReader<'_>,
+    text: &str,
+    periods: crate::site::PollPeriods,
+) -> Option<PollClass> {
+    if let Some(class) = cell::poll(text) {
+        return Some(class);
+    }
+    if let Ok(period) = crate::duration::parse(text, r.header.unit(C::Poll)) {
+        for class in [PollClass::Fast, PollClass::Normal, PollClass::Slow] {
+            if periods.of(class) == period {
+                return Some(class);
+            }
+        }
+    }
+    r.error(
+        faults,
+        "E207",
+        C::Poll,
+        &format!("`{text}` is not a poll class of this source"),
+        format!(
+            "write `fast` ({}), `normal` ({}) or `slow` ({}), or change the periods at the source",
+            show(periods.fast),
+            show(periods.normal),
+            show(periods.slow)
+        ),
+    );
+    None
+}
+
+fn priority(text: &str) -> Option<Priority> {
+    text.parse().ok().and_then(Priority::new)
+}
+
+fn limits(
+    faults: &mut Faults,
+    r: &RowReader<'_>,
+    kind: Option<ModbusType>,
+    (low, high): (Option<f64>, Option<f64>),
+) -> Limits {
+    let columns = [C::LL, C::L, C::H, C::HH];
+    let values = columns.map(|c| r.number(faults, c));
+    if matches!(kind, Some(ModbusType::Text(_))) {
+        for c in columns.into_iter().filter(|c| r.has(*c)) {
+            r.error(
+                faults,
+                "E215",
+                c,
+                "a text has no limits",
+                "leave the cell empty, or correct the type",
+            );
+        }
+        return Limits::default();
+    }
+    let given: Vec<(C, f64)> = columns
+        .into_iter()
+        .zip(values)
+        .filter_map(|(c, v)| v.map(|v| (c, v)))
+        .collect();
+    for pair in given.windows(2) {
+        let ((lesser, a), (greater, b)) = (pair[0], pair[1]);
+        if a >= b {
+            let other = r.cell_span(lesser);
+            let d = r.error(
+                faults,
+                "E211",
+                greater,
+                &format!(
+                    "{} = {b} is not above {} = {a}",
+                    greater.name(),
+                    lesser.name()
+                ),
+                "LL < L < H < HH",
+            );
+            if !other.is_empty() {
+                d.related
+                    .push((r.file.to_owned(), other, format!("{} = {a}", lesser.name())));
+            }
+        }
+    }
+    for (c, v) in given {
+        if low.is_some_and(|low| v < low) || high.is_some_and(|high| v > high) {
+            let end = |v: Option<f64>| v.map_or("…".to_owned(), |v| v.to_string());
+            r.error(
+                faults,
+                "E212",
+                c,
+                &format!(
+                    "{} = {v} lies outside the range {} to {}",
+                    c.name(),
+                    end(low),
+                    end(high)
+                ),
+                "the instrument can never show it: correct the limit, the range or the unit (kPa or MPa, ppm or mg/m³?)",
+            );
+        }
+    }
+    Limits {
+        ll: values[0],
+        l: values[1],
+        h: values[2],
+        hh: values[3],
+    }
+}
+
+/// Sources that no point reads: polled for nothing, or a name misspelt.
+pub(crate) fn unread_sources(
+    faults: &mut Faults,
+    file: &Path,
+    sources: &SourcesFile,
+    table: &PointTable,
+) {
+    let mut read = vec![false; sources.entries.len()];
+    for (_, p) in table.iter() {
+        if let Some(r) = read.get_mut(p.source.index()) {
+            *r = true;
+        }
+    }
+    for e in &sources.entries {
+        if !read.get(e.ix.index()).copied().unwrap_or(true) {
+            faults.warning(
+                "W101",
+                file,
+                e.span.clone(),
+                format!("no point reads the source `{}`", e.id),
+                format!(
+                    "name it in the column {}, or remove it",
+                    one_of(&["source"])
+                ),
+            );
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! `site.toml`: the site, its hazard sources, areas, gateways, centre, sinks and storage.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use davy_points::Span;
+
+use crate::address::{self, BadAddress};
+use crate::faults::Faults;
+use crate::secrets::{Secrets, variable};
+use crate::site::{CenterPlan, GatewayPlan, HazardPlan, InfluxSink, MqttAddress};
+use crate::toml_section::{At, Section, parse};
+
+/// What `site.toml` says, as far as it could be read.
+#[derive(Debug, Default)]
+pub(crate) struct SiteFile {
+    pub(crate) id: Option<Arc<str>>,
+    pub(crate) name: String,
+    pub(crate) zone: String,
+    pub(crate) hazards: Vec<HazardPlan>,
+    pub(crate) areas: Vec<(String, String)>,
+    pub(crate) gateways: Vec<GatewayPlan>,
+    pub(crate) center: Option<CenterPlan>,
+    pub(crate) sinks: Vec<InfluxSink>,
+    pub(crate) storage: PathBuf,
+    /// Every declaration could be read: a name that is not here does not exist.
+    pub(crate) complete: bool,
+}
+
+/// Longest id; it stands in topics, folder names and every record.
+const LONGEST_ID: usize = 64;
+
+pub(crate) fn read(
+    faults: &mut Faults,
+    file: &Path,
+    text: &str,
+    secrets: &Secrets<'_>,
+) -> SiteFile {
+    let (document, torn) = parse(faults, file, text);
+    let known = [
+        "schema", "site", "hazard", "area", "gateway", "center", "sink", "storage",
+    ];
+    let Some(root) = Section::root(faults, file, &document, torn, &known) else {
+        return SiteFile::default();
+    };
+    let mut site = SiteFile {
+        complete: !torn,
+        storage: PathBuf::from("data"),
+        ..SiteFile::default()
+    };
+    head(faults, &root, &mut site);
+
+    let mut ids = Ids::default();
+    for s in root.sections(faults, "hazard", &["id", "name", "grade", "substance"]) {
+        hazard(faults, &s, &mut ids, &mut site);
+    }
+    site.complete &= !ids.unreadable;
+    let mut ids = Ids::default();
+    for s in root.sections(faults, "area", &["id", "name"]) {
+        if let Some(id) = ids.word(faults, &s, "an area") {
+            let name = name_or(faults, &s, &id);
+            site.areas.push((id, name));
+        }
+    }
+    site.complete &= !ids.unreadable;
+    let mut ids = Ids::default();
+    for s in root.sections(faults, "gateway", &["id", "name"]) {
+        if let Some(id) = ids.slug(faults, &s, "a gateway") {
+            let name = name_or(faults, &s, &id);
+            site.gateways.push(GatewayPlan {
+                id: id.into(),
+                name,
+            });
+        }
+    }
+    site.complete &= !ids.unreadable;
+    if site.gateways.is_empty() && !root.has("gateway") && !torn {
+        faults.error(
+            "E104",
+            file,
+            0..0,
+            "the site has no gateway",
+            "add `[[gateway]]` with `id = \"gw-1\"` and a `name`",
+        );
+    }
+    site.center = center(faults, &root, secrets);
+    let mut ids = Ids::default();
+    let sink_keys = ["id", "url", "org", "bucket", "token_file"];
+    for s in root.sections(faults, "sink", &sink_keys) {
+        site.sinks.extend(sink(faults, &s, &mut ids, secrets));
+    }
+    if let Some(s) = root.section(faults, "storage", &["path"])
+        && let Some(path) = s.required_text(faults, "path", "data")
+    {
+        site.storage = PathBuf::from(path.into_inner());
+    }
+    site
+}
+
+fn head(faults: &mut Faults, root: &Section<'_>, site: &mut SiteFile) {
+    let Some(s) = root.section(faults, "site", &["id", "name", "zone"]) else {
+        if !root.has("site") {
+            root.missing(
+                faults,
+                "site",
+                "{ id = \"…\", name = \"…\", zone = \"Asia/Shanghai\" }",
+            );
+        }
+        return;
+    };
+    site.id = Ids::default().slug(faults, &s, "a site").map(Into::into);
+    if let Some(id) = &site.id {
+        site.name = name_or(faults, &s, id);
+    }
+    if let Some(zone) = s.required_text(faults, "zone", "Asia/Shanghai") {
+        // The bundled database answers where the machine has none.
+        match jiff::tz::TimeZone::get(zone.get_ref()) {
+            Ok(_) => site.zone = zone.into_inner(),
+            Err(_) => {
+                faults.error(
+                    "E118",
+                    s.file,
+                    zone.span(),
+                    format!("`{}` is not a time zone", zone.get_ref()),
+                    "write an IANA name, for example `Asia/Shanghai`",
+                );
+            }
+        }
+    }
+}
+
+fn hazard(faults: &mut Faults, s: &Section<'_>, ids: &mut Ids, site: &mut SiteFile) {
+    let id = ids.word(faults, s, "a hazard source");
+    let grade = s.integer(faults, "grade", 1..=4);
+    let substance = s.text(faults, "substance");
+    let Some(id) = id else {
+        return;
+    };
+    let name = name_or(faults, s, &id);
+    site.hazards.push(HazardPlan {
+        id,
+        name,
+        grade: grade.and_then(|g| u8::try_from(g).ok()),
+        substance: substance.map(At::into_inner).unwrap_or_default(),
+    });
+}
+
+fn center(faults: &mut Faults, root: &Section<'_>, secrets: &Secrets<'_>) -> Option<CenterPlan> {
+    let keys = [
+        "listen",
+        "url",
+        "broker",
+        "broker_password_file",
+        "token_file",
+        "command_key_file",
+    ];
+    let s = root.section(faults, "center", &keys);
+    let mut read = |key: &str| s.as_ref().and_then(|s| s.text(faults, key));
+    let listen = read("listen");
+    let url = read("url");
+    let broker = read("broker");
+    let file_of = |faults: &mut Faults, key: &str| s.as_ref().and_then(|s| s.text(faults, key));
+
+    let listen = match &listen {
+        Some(t) => checked(faults, root.file, t, address::listen),
+        None => Some("127.0.0.1:8080".to_owned()),
+    };
+    let url = match (&url, &listen) {
+        (Some(t), _) => checked(faults, root.file, t, address::http),
+        (None, Some(listen)) => Some(format!("http://{listen}")),
+        (None, None) => None,
+    };
+    let broker = match &broker {
+        Some(t) => checked(faults, root.file, t, address::mqtt),
+        None => Some(MqttAddress {
+            host: "127.0.0.1".to_owned(),
+            port: 1883,
+            user: None,
+            password: None,
+        }),
+    };
+    let secret = |faults: &mut Faults, key: &str, variable: &str| {
+        let named = file_of(faults, key);
+        let named = named.as_ref().map(|t| (t.get_ref().as_str(), t.span()));
+        secrets.read(faults, root.file, named, variable)
+    };
+    let password = secret(faults, "broker_password_file", "DAVY_BROKER_PASSWORD");
+    let token = secret(faults, "token_file", "DAVY_CENTER_TOKEN");
+    let command_key = secret(faults, "command_key_file", "DAVY_COMMAND_KEY");
+    if let Some(key) = &command_key
+        && key.len() < 16
+    {
+        faults.error(
+            "E114",
+            root.file,
+            s.as_ref().map_or(0..0, |s| s.place("command_key_file")),
+            "the key that signs commands is shorter than 16 characters",
+            "make one with `openssl rand -hex 32`",
+        );
+    }
+    let mut broker = broker?;
+    broker.password = password;
+    Some(CenterPlan {
+        listen: listen?,
+        url: url?,
+        broker,
+        token,
+        command_key: command_key.map(String::into_bytes),
+    })
+}
+
+fn sink(
+    faults: &mut Faults,
+    s: &Section<'_>,
+    ids: &mut Ids,
+    secrets: &Secrets<'_>,
+) -> Option<InfluxSink> {
+    let id = ids.slug(faults, s, "a sink");
+    let url = s
+        .required_text(faults, "url", "http://127.0.0.1:8428")
+        .and_then(|t| checked(faults, s.file, &t, address::http));
+    let org = s.text(faults, "org").map(At::into_inner);
+    let bucket = s.required_text(faults, "bucket", "davy");
+    let named = s.text(faults, "token_file");
+    let id = id?;
+    let token = secrets.read(
+        faults,
+        s.file,
+        named.as_ref().map(|t| (t.get_ref().as_str(), t.span())),
+        &variable("DAVY_SINK_", &id, "_TOKEN"),
+    );
+    Some(InfluxSink {
+        id,
+        url: url?,
+        org: org.unwrap_or_default(),
+        bucket: bucket?.into_inner(),
+        token,
+    })
+}
+
+/// An address, or the fault that says why it is none.
+pub(crate) fn checked<T>(
+    faults: &mut Faults,
+    file: &Path,
+    text: &At<String>,
+    parse: fn(&str) -> Result<T, BadAddress>,
+) -> Option<T> {
+    match parse(text.get_ref().trim()) {
+        Ok(t) => Some(t),
+        Err(e) => {
+            faults.error(e.code, file, text.span(), e.message, e.hint);
+            None
+        }
+    }
+}
+
+fn name_or(faults: &mut Faults, s: &Section<'_>, id: &str) -> String {
+    match s.text(faults, "name") {
+        Some(name) if !name.get_ref().trim().is_empty() => name.into_inner(),
+        _ => id.to_owned(),
+    }
+}
+
+/// Ids of one kind, each with the place where it was declared.
+#[derive(Default)]
+pub(crate) struct Ids {
+    declared: HashMap<String, Span>,
+    /// Some id could not be read: what names it is not to blame.
+    pub(crate) unreadable: bool,
+}
+
+impl Ids {
+    /// An id that stands in topics and folder names: `[a-z0-9-]+`.
+    pub(crate) fn slug(
+        &mut self,
+        faults: &mut Faults,
+        s: &Section<'_>,
+        what: &str,
+    ) -> Option<String> {
+        let Some(id) = s.required_text(faults, "id", "gw-1") else {
+            self.unreadable = true;
+            return None;
+        };
+        let text = id.get_ref();
+        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !text.chars().all(fine) || text.len() > LONGEST_ID {
+            faults.error(
+                "E110",
+                s.file,
+                id.span(),
+                format!("`{text}` cannot be the id of {what}"),
+                "use small letters a–z, digits and `-` only, at most 64: it stands in topics and \
+                 folder names; words for people go into `name`",
+            );
+            self.unreadable = true;
+            return None;
+        }
+        if text == "center" {
+            faults.error(
+                "E110",
+                s.file,
+                id.span(),
+                format!("`center` cannot be the id of {what}"),
+                "the control room itself is the owner `center`; choose another id",
+            );
+            self.unreadable = true;
+            return None;
+        }
+        self.declare(faults, s, id, what)
+    }
+
+    /// An id that only points and pages name: letters of any script, no spaces.
+    fn word(&mut self, faults: &mut Faults, s: &Section<'_>, what: &str) -> Option<String> {
+        let Some(id) = s.required_text(faults, "id", "TF1") else {
+            self.unreadable = true;
+            return None;
+        };
+        let text = id.get_ref();
+        let fine = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if !text.chars().all(fine) || text.len() > LONGEST_ID {
+            faults.error(
+                "E110",
+                s.file,
+                id.span(),
+                format!("`{text}` cannot be the id of {what}"),
+                "use letters, digits, `-`, `_` and `.` only, at most 64 bytes; words for people go into `name`",
+            );
+            self.unreadable = true;
+            return None;
+        }
+        self.declare(faults, s, id, what)
+    }
+
+    fn declare(
+        &mut self,
+        faults: &mut Faults,
+        s: &Section<'_>,
+        id: At<String>,
+        what: &str,
+    ) -> Option<String> {
+        let span = id.span();
+        let id = id.into_inner();
+        if let Some(first) = self.declared.get(&id) {
+            let d = faults.error(
+                "E108",
+                s.file,
+                span,
+                format!("`{id}` is already the id of {what}"),
+                "give each its own id",
+            );
+            d.label = "declared again here".to_owned();
+            d.related.push((
+                s.file.to_owned(),
+                first.clone(),
+                "first declared here".to_owned(),
+            ));
+            return None;
+        }
+        self.declared.insert(id.clone(), span);
+        Some(id)
+    }
+}
