@@ -46,7 +46,7 @@ pub(crate) fn modbus(text: &str) -> Result<ModbusAddress, BadAddress> {
             HINT,
         ));
     }
-    let (host, port) = host_port(rest, 502, text, HINT)?;
+    let (host, port) = host_port(rest, 502, HINT)?;
     Ok(ModbusAddress::Tcp { host, port })
 }
 
@@ -79,9 +79,9 @@ pub(crate) fn mqtt(text: &str) -> Result<MqttAddress, BadAddress> {
         ));
     }
     if user.is_some_and(str::is_empty) {
-        return Err(bad(format!("`{text}` has an empty user"), HINT));
+        return Err(bad("the user before `@` is empty".to_owned(), HINT));
     }
-    let (host, port) = host_port(rest, 1883, text, HINT)?;
+    let (host, port) = host_port(rest, 1883, HINT)?;
     Ok(MqttAddress {
         host,
         port,
@@ -120,7 +120,7 @@ pub(crate) fn http(text: &str) -> Result<String, BadAddress> {
                 .to_owned(),
         });
     }
-    let (host, port) = host_port(authority, 80, text, HINT)?;
+    let (host, port) = host_port(authority, 80, HINT)?;
     Ok(if host.contains(':') {
         format!("http://[{host}]:{port}")
     } else {
@@ -168,20 +168,16 @@ fn scheme<'t>(text: &'t str, wanted: &str, hint: &str) -> Result<&'t str, BadAdd
     match text.split_once("://") {
         Some((s, rest)) if s == wanted => Ok(rest),
         Some((s, _)) => Err(bad(format!("`{s}://` is not a scheme known here"), hint)),
-        None => Err(bad(format!("`{text}` has no `{wanted}://`"), hint)),
+        // The text is not repeated: without a scheme nobody knows what in it is a secret.
+        None => Err(bad(format!("`{wanted}://` does not stand before it"), hint)),
     }
 }
 
 /// `HOST`, `HOST:PORT`, `[v6]`, `[v6]:PORT`.
-fn host_port(
-    text: &str,
-    default: u16,
-    whole: &str,
-    hint: &str,
-) -> Result<(String, u16), BadAddress> {
+fn host_port(text: &str, default: u16, hint: &str) -> Result<(String, u16), BadAddress> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let Some((host, rest)) = rest.split_once(']') else {
-            return Err(bad(format!("`{whole}` has no closing `]`"), hint));
+            return Err(bad(format!("`{text}` has no closing `]`"), hint));
         };
         if host.parse::<std::net::Ipv6Addr>().is_err() {
             return Err(bad(format!("`[{host}]` is not an IPv6 address"), hint));
@@ -189,7 +185,7 @@ fn host_port(
         match rest.strip_prefix(':') {
             Some(port) => (host, Some(port)),
             None if rest.is_empty() => (host, None),
-            None => return Err(bad(format!("`{whole}` is not an address"), hint)),
+            None => return Err(bad(format!("`{text}` is not an address"), hint)),
         }
     } else {
         match text.split_once(':') {
@@ -199,7 +195,7 @@ fn host_port(
     };
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
     if host.is_empty() {
-        return Err(bad(format!("`{whole}` has no host"), hint));
+        return Err(bad("the host is missing".to_owned(), hint));
     }
     if !host.chars().all(fine) {
         return Err(bad(format!("`{host}` is not a host name"), hint));

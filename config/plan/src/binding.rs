@@ -14,7 +14,54 @@ use crate::topic;
 /// Columns that only a Modbus point has.
 const MODBUS_ONLY: [C; 6] = [C::UnitId, C::Table, C::Type, C::Order, C::Status, C::Poll];
 
-pub(crate) fn modbus(faults: &mut Faults, r: &RowReader<'_>) -> Option<ModbusBinding> {
+/// Addresses in the `40001` style: said once for the whole table, at the first of them.
+#[derive(Default)]
+pub(crate) struct Converted {
+    first: Faults,
+    more: usize,
+}
+
+impl Converted {
+    fn add(&mut self, r: &RowReader<'_>, register: register::Register, table: ModbusTable) {
+        if !self.first.is_empty() {
+            self.more += 1;
+            return;
+        }
+        let text = r.plain(C::Address).unwrap_or_default();
+        let address = register.address;
+        r.warning(
+            &mut self.first,
+            "W201",
+            C::Address,
+            &format!(
+                "`{text}` is read as {} {address}, zero-based",
+                cell::table_name(table)
+            ),
+            match zero_based(&text) {
+                Some(hex) => format!(
+                    "write {address} to silence this; where the zero-based address {text} is meant, write `{hex}`"
+                ),
+                None => format!("write {address} to silence this"),
+            },
+        );
+    }
+
+    /// Says it, with how many other rows it is true of.
+    pub(crate) fn say(self, faults: &mut Faults) {
+        for mut d in self.first.into_list() {
+            if self.more > 0 {
+                d.message = format!("{}; {} more rows are read so", d.message, self.more);
+            }
+            faults.push(d);
+        }
+    }
+}
+
+pub(crate) fn modbus(
+    faults: &mut Faults,
+    converted: &mut Converted,
+    r: &RowReader<'_>,
+) -> Option<ModbusBinding> {
     let unit_id = unit_id(faults, r);
     let written = r
         .word(faults, C::Table, cell::table, cell::TABLES)
@@ -59,24 +106,7 @@ pub(crate) fn modbus(faults: &mut Faults, r: &RowReader<'_>) -> Option<ModbusBin
     if let (Some(register), Some(table)) = (register, table)
         && register.table.is_some()
     {
-        let text = r.plain(C::Address).unwrap_or_default();
-        r.warning(
-            faults,
-            "W201",
-            C::Address,
-            &format!(
-                "`{text}` is read as {} {}, zero-based",
-                cell::table_name(table),
-                register.address
-            ),
-            match zero_based(&text) {
-                Some(hex) => format!(
-                    "write {} to silence this; where the zero-based address {text} is meant, write `{hex}`",
-                    register.address
-                ),
-                None => format!("write {} to silence this", register.address),
-            },
-        );
+        converted.add(r, register, table);
     }
     let kind = kind(faults, r, table);
     let order = match r.word(faults, C::Order, order, &["ABCD", "CDAB", "BADC", "DCBA"]) {

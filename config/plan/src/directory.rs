@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::faults::Faults;
 use crate::points::{PointReader, unread_sources};
 use crate::points_csv::Rows;
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, cover};
 use crate::sources::{self, SourcesFile};
 use crate::text::decode;
 use crate::toml_site::{self, SiteFile};
@@ -169,7 +169,7 @@ impl Directory<'_> {
                             "E101",
                             xlsx,
                             0..0,
-                            format!("points.xlsx cannot be read: {why}"),
+                            format!("the workbook cannot be read: {why}"),
                             "save it again as .xlsx with one sheet, or as points.csv",
                         );
                         return;
@@ -208,13 +208,8 @@ impl Directory<'_> {
                 Some("sources.toml") => "write where values come from: `[[modbus]]` and `[[mqtt]]`",
                 _ => "write the site: `[site]`, `[[gateway]]`, `[center]`",
             };
-            self.faults.error(
-                "E100",
-                file,
-                0..0,
-                format!("{} is missing", file.display()),
-                hint,
-            );
+            self.faults
+                .error("E100", file, 0..0, "the file is missing", hint);
             return None;
         }
         self.text(file)
@@ -224,7 +219,11 @@ impl Directory<'_> {
         let bytes = self.bytes(file)?;
         match decode(&bytes) {
             Some(text) => {
-                self.texts.push((file.to_owned(), text.clone()));
+                let shown = match file.to_str() {
+                    Some("site.toml" | "sources.toml") => cover(&text),
+                    _ => text.clone(),
+                };
+                self.texts.push((file.to_owned(), shown));
                 Some(text)
             }
             None => {
@@ -232,7 +231,7 @@ impl Directory<'_> {
                     "E101",
                     file,
                     0..0,
-                    format!("{} is neither UTF-8 nor GB18030 text", file.display()),
+                    "the file is neither UTF-8 nor GB18030 text",
                     "save it as UTF-8",
                 );
                 None
@@ -267,7 +266,7 @@ impl Directory<'_> {
                     "E101",
                     file,
                     0..0,
-                    format!("{} cannot be read: {e}", file.display()),
+                    format!("the file cannot be read: {e}"),
                     "make it a readable file",
                 );
                 None
@@ -291,7 +290,7 @@ impl Directory<'_> {
                     "E101",
                     Path::new(folder),
                     0..0,
-                    format!("the folder {folder} cannot be read: {e}"),
+                    format!("the folder cannot be read: {e}"),
                     "make it a readable folder",
                 );
             }
@@ -308,7 +307,7 @@ impl Directory<'_> {
                     "E101",
                     &file,
                     0..0,
-                    format!("the name of {} is not UTF-8", file.display()),
+                    "the file's name is not UTF-8",
                     "rename the file",
                 );
                 continue;

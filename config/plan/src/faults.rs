@@ -33,10 +33,14 @@ impl Faults {
         self.push(Diagnostic::warning(code, file, span, message, hint))
     }
 
-    fn push(&mut self, d: Diagnostic) -> &mut Diagnostic {
+    pub(crate) fn push(&mut self, d: Diagnostic) -> &mut Diagnostic {
         self.0.push(d);
         let last = self.0.len() - 1;
         &mut self.0[last]
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn has_error(&self) -> bool {

@@ -6,7 +6,7 @@ use davy_points::Span;
 
 use crate::cell::halfwidth;
 use crate::duration::Unit;
-use crate::faults::{Faults, did_you_mean};
+use crate::faults::{Faults, nearest};
 use crate::points_csv::{Cell, Place};
 
 /// A column that means something here.
@@ -184,18 +184,25 @@ pub(crate) fn read(faults: &mut Faults, file: &Path, cells: &[Cell<'_>]) -> Head
                 continue;
             }
             unknown = true;
-            let known: Vec<&str> = COLUMNS
+            let all: Vec<&str> = COLUMNS
                 .iter()
                 .flat_map(|(_, name, aliases)| std::iter::once(name).chain(*aliases))
                 .copied()
                 .collect();
+            let hint = match nearest(written, &all) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!(
+                    "the columns are {}",
+                    COLUMNS.map(|(_, name, _)| name).join(", ")
+                ),
+            };
             faults
                 .error(
                     "E201",
                     file,
                     span,
                     format!("{at}unknown column `{written}`"),
-                    did_you_mean(written, &known),
+                    hint,
                 )
                 .label = "not a column of a point table".to_owned();
             continue;

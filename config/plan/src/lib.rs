@@ -11,6 +11,7 @@ mod directory;
 mod duration;
 mod faults;
 mod headers;
+mod ids;
 mod overlap;
 mod points;
 mod points_csv;

@@ -8,11 +8,12 @@ use davy_points::{
     Binding, Life, Limits, ModbusType, PointDef, PointTable, PollClass, Priority, Span,
 };
 
-use crate::binding;
+use crate::binding::{self, Converted};
 use crate::cell;
 use crate::duration::show;
 use crate::faults::{Faults, did_you_mean, one_of};
 use crate::headers::{self, Column as C, Header};
+use crate::ids::Ids;
 use crate::overlap::Places;
 use crate::points_csv::Row;
 use crate::row::RowReader;
@@ -41,6 +42,7 @@ impl PointReader<'_> {
         let mut header: Option<Header> = None;
         let mut tags = Tags::new();
         let mut places = Places::default();
+        let mut converted = Converted::default();
         let mut points = 0usize;
         for row in rows {
             if row.cells.iter().all(|c| c.text.trim().is_empty()) {
@@ -51,7 +53,7 @@ impl PointReader<'_> {
                 continue;
             };
             points += 1;
-            if let Some(point) = self.row(faults, &mut tags, header, &row) {
+            if let Some(point) = self.row(faults, &mut tags, &mut converted, header, &row) {
                 let r = RowReader {
                     file: self.file,
                     header,
@@ -62,6 +64,7 @@ impl PointReader<'_> {
                 let _ = self.table.add(point);
             }
         }
+        converted.say(faults);
         if header.is_none() || points == 0 {
             faults.error(
                 "E200",
@@ -77,6 +80,7 @@ impl PointReader<'_> {
         &self,
         faults: &mut Faults,
         tags: &mut Tags,
+        converted: &mut Converted,
         header: &Header,
         row: &Row<'_>,
     ) -> Option<PointDef> {
@@ -119,7 +123,7 @@ impl PointReader<'_> {
             );
         }
         let tag = self.tag(faults, tags, &r);
-        let point = self.point(faults, &r);
+        let point = self.point(faults, converted, &r);
         Some(PointDef {
             tag: tag?,
             ..point?
@@ -162,27 +166,24 @@ impl PointReader<'_> {
         Some(tag)
     }
 
-    fn point(&self, faults: &mut Faults, r: &RowReader<'_>) -> Option<PointDef> {
+    fn point(
+        &self,
+        faults: &mut Faults,
+        converted: &mut Converted,
+        r: &RowReader<'_>,
+    ) -> Option<PointDef> {
         let class = r.required(
             faults,
             C::Class,
             "the kind of instrument that rules select by, for example `tank_level`",
         );
-        let hazard = self.named(
-            faults,
-            r,
-            C::Hazard,
-            self.site.hazards.iter().map(|h| h.id.as_str()),
-        );
-        let area = self.named(
-            faults,
-            r,
-            C::Area,
-            self.site.areas.iter().map(|a| a.0.as_str()),
-        );
+        let hazard = named(faults, r, C::Hazard, &self.site.hazard_ids);
+        let area = named(faults, r, C::Area, &self.site.area_ids);
         let source = self.source(faults, r);
         let binding = match source.map(|s| (s.kind, &s.source)) {
-            Some((SourceKind::Modbus, _)) => binding::modbus(faults, r).map(Binding::Modbus),
+            Some((SourceKind::Modbus, _)) => {
+                binding::modbus(faults, converted, r).map(Binding::Modbus)
+            }
             Some((SourceKind::Mqtt, Some(SiteSource::Mqtt(m)))) => {
                 binding::mqtt(faults, r, Some(m)).map(Binding::Mqtt)
             }
@@ -242,42 +243,10 @@ impl PointReader<'_> {
         })
     }
 
-    /// A hazard source or area that the site declares; empty where the cell is.
-    fn named<'s>(
-        &self,
-        faults: &mut Faults,
-        r: &RowReader<'_>,
-        column: C,
-        known: impl Iterator<Item = &'s str> + Clone,
-    ) -> Option<String> {
-        let Some(name) = r.plain(column) else {
-            return Some(String::new());
-        };
-        if known.clone().any(|k| k == name) {
-            return Some(name.into_owned());
-        }
-        if self.site.complete {
-            let known: Vec<&str> = known.collect();
-            r.error(
-                faults,
-                "E208",
-                column,
-                &format!("site.toml declares no {} `{name}`", column.name()),
-                format!(
-                    "{}; {}s stand in site.toml as `[[{}]]`",
-                    did_you_mean(&name, &known),
-                    column.name(),
-                    column.name()
-                ),
-            );
-        }
-        None
-    }
-
     fn source(&self, faults: &mut Faults, r: &RowReader<'_>) -> Option<&SourceEntry> {
         let name = r.required(faults, C::Source, "the id of a source in sources.toml")?;
-        let found = self.sources.entries.iter().find(|s| *s.id == *name);
-        if found.is_none() && self.sources.complete {
+        let found = self.sources.find(&name);
+        if found.is_none() && !self.sources.ids.may_be(&name) {
             let known: Vec<&str> = self.sources.entries.iter().map(|s| &*s.id).collect();
             r.error(
                 faults,
@@ -379,6 +348,29 @@ impl PointReader<'_> {
             }
         }
     }
+}
+
+/// A hazard source or area that the site declares; empty where the cell is.
+fn named(faults: &mut Faults, r: &RowReader<'_>, column: C, ids: &Ids) -> Option<String> {
+    let Some(name) = r.plain(column) else {
+        return Some(String::new());
+    };
+    if ids.may_be(&name) {
+        return Some(name.into_owned());
+    }
+    r.error(
+        faults,
+        "E208",
+        column,
+        &format!("site.toml declares no {} `{name}`", column.name()),
+        format!(
+            "{}; {}s stand in site.toml as `[[{}]]`",
+            did_you_mean(&name, &ids.known()),
+            column.name(),
+            column.name()
+        ),
+    );
+    None
 }
 
 /// A class, or the class whose period is written (`采集周期(ms)`).

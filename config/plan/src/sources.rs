@@ -1,5 +1,6 @@
 //! `sources.toml`: where values come from, and which gateway reads them.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +10,13 @@ use davy_points::{ByteOrder, ModbusTable, PointTable, SourceDef, SourceIx, Span}
 use crate::address;
 use crate::duration::show;
 use crate::faults::{Faults, did_you_mean};
+use crate::ids::Ids;
 use crate::secrets::{Secrets, variable};
 use crate::site::{
     Clock, ModbusSource, MqttSource, Payload, PollPeriods, SiteSource, TimeRegister,
 };
 use crate::toml_section::{At, Section, parse};
-use crate::toml_site::{Ids, SiteFile, checked};
+use crate::toml_site::{SiteFile, checked};
 use crate::topic;
 
 /// A source as far as it could be read, so that points that name it are not blamed for it.
@@ -40,8 +42,14 @@ pub(crate) enum SourceKind {
 #[derive(Debug, Default)]
 pub(crate) struct SourcesFile {
     pub(crate) entries: Vec<SourceEntry>,
-    /// Every declaration could be read: a name that is not here does not exist.
-    pub(crate) complete: bool,
+    by_id: HashMap<Arc<str>, usize>,
+    pub(crate) ids: Ids,
+}
+
+impl SourcesFile {
+    pub(crate) fn find(&self, id: &str) -> Option<&SourceEntry> {
+        self.entries.get(*self.by_id.get(id)?)
+    }
 }
 
 /// Order in which bytes come, as `order` names it.
@@ -76,7 +84,7 @@ pub(crate) fn read(
     else {
         return SourcesFile::default();
     };
-    let mut ids = Ids::default();
+    let mut ids = Ids::new(torn);
     let mut entries = Vec::new();
     for s in root.sections(faults, "modbus", MODBUS_KEYS) {
         entries.extend(modbus(faults, &s, &mut ids, site, table));
@@ -95,8 +103,13 @@ pub(crate) fn read(
     }
     recorded_gateways(faults, file, &entries);
     SourcesFile {
-        complete: !torn && !ids.unreadable,
+        by_id: entries
+            .iter()
+            .enumerate()
+            .map(|(i, e)| (e.id.clone(), i))
+            .collect(),
         entries,
+        ids,
     }
 }
 
@@ -465,7 +478,7 @@ fn gateway(faults: &mut Faults, s: &Section<'_>, site: &SiteFile) -> Option<Arc<
     if let Some(g) = site.gateways.iter().find(|g| &*g.id == name.get_ref()) {
         return Some(g.id.clone());
     }
-    if site.complete {
+    if !site.gateway_ids.may_be(name.get_ref()) {
         let known: Vec<&str> = site.gateways.iter().map(|g| &*g.id).collect();
         faults.error(
             "E109",

@@ -70,7 +70,7 @@ impl<'t> Section<'t> {
                         "E111",
                         file,
                         0..0,
-                        format!("{} does not say its schema", file.display()),
+                        "the file does not say its schema",
                         "write `schema = 1` as its first line",
                     );
                 }
@@ -109,13 +109,18 @@ impl<'t> Section<'t> {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
             if !known.contains(&name) {
+                let file_key = format!("{name}_file");
+                let hint = match known.contains(&file_key.as_str()) {
+                    true => format!("secrets stand in files of their own: use `{file_key}`"),
+                    false => did_you_mean(name, known),
+                };
                 faults
                     .error(
                         "E103",
                         self.file,
                         key.span(),
                         format!("unknown key `{name}` in {}", self.title),
-                        did_you_mean(name, known),
+                        hint,
                     )
                     .label = "not a key here".to_owned();
             }

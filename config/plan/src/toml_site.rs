@@ -1,13 +1,11 @@
 //! `site.toml`: the site, its hazard sources, areas, gateways, centre, sinks and storage.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use davy_points::Span;
-
 use crate::address::{self, BadAddress};
 use crate::faults::Faults;
+use crate::ids::Ids;
 use crate::secrets::{Secrets, variable};
 use crate::site::{CenterPlan, GatewayPlan, HazardPlan, InfluxSink, MqttAddress};
 use crate::toml_section::{At, Section, parse};
@@ -24,12 +22,10 @@ pub(crate) struct SiteFile {
     pub(crate) center: Option<CenterPlan>,
     pub(crate) sinks: Vec<InfluxSink>,
     pub(crate) storage: PathBuf,
-    /// Every declaration could be read: a name that is not here does not exist.
-    pub(crate) complete: bool,
+    pub(crate) hazard_ids: Ids,
+    pub(crate) area_ids: Ids,
+    pub(crate) gateway_ids: Ids,
 }
-
-/// Longest id; it stands in topics, folder names and every record.
-const LONGEST_ID: usize = 64;
 
 pub(crate) fn read(
     faults: &mut Faults,
@@ -45,26 +41,25 @@ pub(crate) fn read(
         return SiteFile::default();
     };
     let mut site = SiteFile {
-        complete: !torn,
         storage: PathBuf::from("data"),
         ..SiteFile::default()
     };
     head(faults, &root, &mut site);
 
-    let mut ids = Ids::default();
+    let mut ids = Ids::new(torn);
     for s in root.sections(faults, "hazard", &["id", "name", "grade", "substance"]) {
         hazard(faults, &s, &mut ids, &mut site);
     }
-    site.complete &= !ids.unreadable;
-    let mut ids = Ids::default();
+    site.hazard_ids = ids;
+    let mut ids = Ids::new(torn);
     for s in root.sections(faults, "area", &["id", "name"]) {
         if let Some(id) = ids.word(faults, &s, "an area") {
             let name = name_or(faults, &s, &id);
             site.areas.push((id, name));
         }
     }
-    site.complete &= !ids.unreadable;
-    let mut ids = Ids::default();
+    site.area_ids = ids;
+    let mut ids = Ids::new(torn);
     for s in root.sections(faults, "gateway", &["id", "name"]) {
         if let Some(id) = ids.slug(faults, &s, "a gateway") {
             let name = name_or(faults, &s, &id);
@@ -74,7 +69,7 @@ pub(crate) fn read(
             });
         }
     }
-    site.complete &= !ids.unreadable;
+    site.gateway_ids = ids;
     if site.gateways.is_empty() && !root.has("gateway") && !torn {
         faults.error(
             "E104",
@@ -85,7 +80,7 @@ pub(crate) fn read(
         );
     }
     site.center = center(faults, &root, secrets);
-    let mut ids = Ids::default();
+    let mut ids = Ids::new(torn);
     let sink_keys = ["id", "url", "org", "bucket", "token_file"];
     for s in root.sections(faults, "sink", &sink_keys) {
         site.sinks.extend(sink(faults, &s, &mut ids, secrets));
@@ -109,7 +104,7 @@ fn head(faults: &mut Faults, root: &Section<'_>, site: &mut SiteFile) {
         }
         return;
     };
-    site.id = Ids::default().slug(faults, &s, "a site").map(Into::into);
+    site.id = Ids::new(false).slug(faults, &s, "a site").map(Into::into);
     if let Some(id) = &site.id {
         site.name = name_or(faults, &s, id);
     }
@@ -259,105 +254,5 @@ fn name_or(faults: &mut Faults, s: &Section<'_>, id: &str) -> String {
     match s.text(faults, "name") {
         Some(name) if !name.get_ref().trim().is_empty() => name.into_inner(),
         _ => id.to_owned(),
-    }
-}
-
-/// Ids of one kind, each with the place where it was declared.
-#[derive(Default)]
-pub(crate) struct Ids {
-    declared: HashMap<String, Span>,
-    /// Some id could not be read: what names it is not to blame.
-    pub(crate) unreadable: bool,
-}
-
-impl Ids {
-    /// An id that stands in topics and folder names: `[a-z0-9-]+`.
-    pub(crate) fn slug(
-        &mut self,
-        faults: &mut Faults,
-        s: &Section<'_>,
-        what: &str,
-    ) -> Option<String> {
-        let Some(id) = s.required_text(faults, "id", "gw-1") else {
-            self.unreadable = true;
-            return None;
-        };
-        let text = id.get_ref();
-        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if !text.chars().all(fine) || text.len() > LONGEST_ID {
-            faults.error(
-                "E110",
-                s.file,
-                id.span(),
-                format!("`{text}` cannot be the id of {what}"),
-                "use small letters a–z, digits and `-` only, at most 64: it stands in topics and \
-                 folder names; words for people go into `name`",
-            );
-            self.unreadable = true;
-            return None;
-        }
-        if text == "center" {
-            faults.error(
-                "E110",
-                s.file,
-                id.span(),
-                format!("`center` cannot be the id of {what}"),
-                "the control room itself is the owner `center`; choose another id",
-            );
-            self.unreadable = true;
-            return None;
-        }
-        self.declare(faults, s, id, what)
-    }
-
-    /// An id that only points and pages name: letters of any script, no spaces.
-    fn word(&mut self, faults: &mut Faults, s: &Section<'_>, what: &str) -> Option<String> {
-        let Some(id) = s.required_text(faults, "id", "TF1") else {
-            self.unreadable = true;
-            return None;
-        };
-        let text = id.get_ref();
-        let fine = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if !text.chars().all(fine) || text.len() > LONGEST_ID {
-            faults.error(
-                "E110",
-                s.file,
-                id.span(),
-                format!("`{text}` cannot be the id of {what}"),
-                "use letters, digits, `-`, `_` and `.` only, at most 64 bytes; words for people go into `name`",
-            );
-            self.unreadable = true;
-            return None;
-        }
-        self.declare(faults, s, id, what)
-    }
-
-    fn declare(
-        &mut self,
-        faults: &mut Faults,
-        s: &Section<'_>,
-        id: At<String>,
-        what: &str,
-    ) -> Option<String> {
-        let span = id.span();
-        let id = id.into_inner();
-        if let Some(first) = self.declared.get(&id) {
-            let d = faults.error(
-                "E108",
-                s.file,
-                span,
-                format!("`{id}` is already the id of {what}"),
-                "give each its own id",
-            );
-            d.label = "declared again here".to_owned();
-            d.related.push((
-                s.file.to_owned(),
-                first.clone(),
-                "first declared here".to_owned(),
-            ));
-            return None;
-        }
-        self.declared.insert(id.clone(), span);
-        Some(id)
     }
 }

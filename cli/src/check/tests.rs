@@ -1,0 +1,157 @@
+//! What a person sees of a thoroughly broken directory, and what a machine reads.
+
+use super::*;
+use davy_plan::{Loaded, load_with_environment};
+
+const SITE: &str = r#"schema = 1
+
+[site]
+id = "Plant 1"
+name = "示范厂"
+zone = "Asia/Shanghia"
+color = "red"
+
+[[hazard]]
+id = "TF"
+name = "罐区"
+grade = 5
+
+[[hazard]]
+id = "TF"
+name = "又一个罐区"
+
+[[gateway]]
+id = "gw-tank"
+
+[[gateway]]
+id = "center"
+
+[center]
+listen = "0.0.0.0:8080"
+broker = "mqtt://gw:hunter2@10.0.0.1"
+command_key_file = "no-such-file"
+
+[[sink]]
+id = "vm"
+url = "http://vm:8480/insert/0/influx"
+bucket = 7
+"#;
+
+const SOURCES: &str = r#"schema = 1
+
+[[modbus]]
+id = "plc-1"
+gateway = "gw-tnak"
+adress = "tcp://127.0.0.1:502"
+timeout = "300 parsecs"
+max_registers = 200
+
+[[modbus]]
+id = "plc-2"
+gateway = "gw-tank"
+address = "rtu:///dev/ttyS1?baud=9600"
+
+[[modbus]]
+id = "plc-3"
+gateway = "gw-tank"
+address = "tcp://127.0.0.1:502"
+
+[[mqtt]]
+id = "broker"
+gateway = "gw-tank"
+address = "mqtt://127.0.0.1"
+topics = ["plant/#/x", "plant/hall/+"]
+payload = { kind = "sparkplug" }
+
+[[mqtt]]
+id = "hall"
+gateway = "gw-tank"
+address = "mqtt://127.0.0.1"
+topics = ["plant/hall/+"]
+payload = { kind = "json" }
+clock = "device"
+"#;
+
+const POINTS: &str = "\
+位号,描述,重大危险源,仪表类型,单位,量程下限,量程上限,source,站号,功能码,寄存器地址,数据类型,低低报,低报,高报,高高报,延时,检定有效期,stale_after,poll,备注,colour
+LT-1,苯罐液位,TF,tank_level,m,0,14,plc-3,1,3,40001,u16,1.9,2.0,１１．５,12.2,5s,2020-01-01,,,第一行,
+LT-1,重号,TF,tank_level,m,0,14,plc-3,1,3,1,u16,2.5,2.0,11.5,15,5,,,,,
+LT 2,标签有空格,TF,tank_level,m,14,0,plc-3,0,9,30001,u16,—,无,/,-,5s,,100ms,,,
+LT-3,地址与功能码矛盾,TG,tank_level,m,0,14,plc-9,1,3,30001,u16,,,,,,明天,,,,
+LT-4,数字里有字,TF,,m,0,十四,plc-3,1,3,0x10,float64x,,,高,,,,,,,
+LT-5,线圈不是数,TF,switch,,,,plc-3,1,1,65536,u16,,,,,,,,hourly,,
+LT-6,越界,TF,tank_level,m,0,14,plc-3,248,4,65535,f32,,,,,,,,,,
+AT-1,不订阅的主题,TF,gas,ppm,0,100,hall,1,,plant/yard/AT-1,,,,,,,,,,,
+AT-2,\"引号,没有关,TF
+";
+
+fn broken() -> Loaded {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("site.toml", SITE);
+    write("sources.toml", SOURCES);
+    write("points.csv", POINTS);
+    load_with_environment(dir.path(), jiff::civil::date(2026, 12, 1), &|_| None)
+}
+
+#[test]
+fn a_thoroughly_broken_directory_as_a_person_sees_it() {
+    let loaded = broken();
+    assert!(loaded.plan.is_none());
+    let text = render(&loaded.faults, &loaded.texts, false);
+    assert!(!text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_same_for_a_machine() {
+    let loaded = broken();
+    let json = to_json(&loaded.faults, &loaded.texts);
+    let first = &json["faults"][0];
+    assert_eq!(json["v"], 1);
+    assert_eq!(
+        json["errors"].as_u64().unwrap() + json["warnings"].as_u64().unwrap(),
+        loaded.faults.len() as u64
+    );
+    assert_eq!(first["file"], "points.csv");
+    assert_eq!(first["line"], 1);
+    // `colour` is the 22nd column; characters count, not bytes.
+    let header = POINTS.lines().next().unwrap();
+    let column = header.chars().count() - "colour".len() + 1;
+    assert_eq!(first["column"], column);
+    assert_eq!(first["code"], "E201");
+    assert_eq!(first["severity"], "error");
+}
+
+#[test]
+fn colours_only_where_asked_for() {
+    let loaded = broken();
+    assert!(render(&loaded.faults, &loaded.texts, true).contains('\x1b'));
+    assert!(!render(&loaded.faults, &loaded.texts, false).contains('\x1b'));
+}
+
+#[test]
+fn an_empty_directory_is_three_lines_and_a_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let loaded = load_with_environment(dir.path(), jiff::civil::date(2026, 12, 1), &|_| None);
+    insta::assert_snapshot!(render(&loaded.faults, &loaded.texts, false));
+    assert_eq!(render(&[], &[], false), "");
+}
+
+/// Whatever places a fault names, drawing it neither panics nor loses it.
+#[test]
+fn no_place_is_too_strange_to_draw() {
+    let text = "苯,\u{2028}a\r\n\t\"罐\u{85}\n\n";
+    let texts = [(PathBuf::from("f"), text.to_owned())];
+    for start in 0..text.len() + 3 {
+        for end in 0..text.len() + 3 {
+            let fault = Diagnostic::error("E999", "f", start..end, "strange", "none").also(
+                "f",
+                end..start,
+                "there",
+            );
+            let out = render(&[fault], &texts, false);
+            assert!(out.contains("[E999] Error: "), "{start}..{end}: {out}");
+        }
+    }
+}
