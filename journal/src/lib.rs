@@ -23,7 +23,7 @@ pub use error::{OpenError, StoreError};
 pub use reader::JournalReader;
 pub use received::{Received, ReceivedLog, ReceivedReader, ReceivedRecord, SeqGap};
 pub use seal::{Chain, Hash, Sealed};
-pub use series::{Row, Series, SeriesPoint, SeriesReader};
+pub use series::{Compacted, Row, Series, SeriesOptions, SeriesPoint, SeriesReader, Trend};
 pub use transitions::{Journal, JournalOptions, Submission};
 pub use writer::{
     CommitGate, JournalEvent, JournalHandle, SpawnOptions, Unsaved, spawn, spawn_with,

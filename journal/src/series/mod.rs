@@ -16,11 +16,14 @@
 
 mod block;
 mod column;
+mod compact;
 mod read;
+mod trend;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use davy_points::{Quality, Timestamp, Value};
 use rusqlite::{TransactionBehavior, params};
@@ -30,7 +33,9 @@ use crate::reserve::{self, RESERVE_BYTES};
 use crate::schema::SERIES;
 use crate::{OpenError, StoreError};
 
+pub use compact::{Compacted, SeriesOptions};
 pub use read::SeriesReader;
+pub use trend::Trend;
 
 use column::Effort;
 
@@ -68,6 +73,7 @@ pub struct Series {
     unstored: Vec<(Arc<str>, SeriesPoint)>,
     last_batch: u64,
     released: u64,
+    compaction: compact::Compaction,
     _lock: DirLock,
 }
 
@@ -77,6 +83,15 @@ impl Series {
     /// # Errors
     /// [`OpenError`], each with its remedy.
     pub fn open(dir: &Path) -> Result<Series, OpenError> {
+        Series::open_with(dir, SeriesOptions::default())
+    }
+
+    /// As [`Series::open`], with other chunks.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with its remedy.
+    pub fn open_with(dir: &Path, options: SeriesOptions) -> Result<Series, OpenError> {
+        assert!(options.chunk_rows > 0, "a chunk holds rows");
         let lock = DirLock::take(dir, "series.lock")?;
         let file = dir.join(SERIES.file);
         let db = SERIES.open(dir, true)?;
@@ -97,6 +112,7 @@ impl Series {
                 |row| row.get(0),
             )
             .map_err(fault)?;
+        let compaction = compact::recover(&db, options).map_err(fault)?;
         Ok(Series {
             read: SeriesReader::new(db, file),
             dir: dir.to_path_buf(),
@@ -104,6 +120,7 @@ impl Series {
             unstored: Vec::new(),
             last_batch: last_batch.unsigned_abs(),
             released: 0,
+            compaction,
             _lock: lock,
         })
     }
@@ -162,6 +179,7 @@ impl Series {
         tx.commit().map_err(fault)?;
         self.unstored.clear();
         self.last_batch = batch;
+        self.compaction.tail_rows += rows.len() as u64;
         Ok(batch)
     }
 
@@ -211,6 +229,21 @@ impl Series {
         max: usize,
     ) -> Result<Vec<Row>, StoreError> {
         self.read.history(tag, from, to, max)
+    }
+
+    /// As [`SeriesReader::history_decimated`].
+    ///
+    /// # Errors
+    /// [`StoreError`] where the file cannot be read.
+    pub fn history_decimated(
+        &self,
+        tag: &str,
+        from: Timestamp,
+        to: Timestamp,
+        max: usize,
+        gap: Duration,
+    ) -> Result<Trend, StoreError> {
+        self.read.history_decimated(tag, from, to, max, gap)
     }
 
     /// As [`SeriesReader::latest`].
