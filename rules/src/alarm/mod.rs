@@ -3,7 +3,10 @@
 //! Lives here: the ISA-18.2 / IEC 62682 lifecycle and the wire records of `formats.md`
 //! sections 4 and 5. May not live here: rule kinds, windows, clocks. Read first: [`Regions`].
 
+mod lifecycle;
 mod record;
+
+pub use lifecycle::{Event, step};
 
 pub use record::{
     Cause, Command, CommandResult, Condition, Eval, Flag, Label, Level, OutOfService, Outcome,

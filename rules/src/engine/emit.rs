@@ -1,0 +1,338 @@
+//! From a change of regions to its record.
+
+use std::sync::Arc;
+
+use davy_points::{PointIx, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::command::Holder;
+use super::state::{Live, NEVER};
+use super::{Engine, Moment, Output};
+use crate::alarm::{
+    Cause, Command, Condition, Event, Flag, Level, Regions, RegionsChange, Rejection, Transition,
+    VERSION, step,
+};
+use crate::language::{About, AlarmIx, Kind, Subject, sentence};
+
+/// How many closed occurrences are remembered, to tell a stale acknowledgement from nonsense.
+const CLOSED_KEPT: usize = 4096;
+
+impl Engine {
+    /// Applies an event to an alarm and records it. The command is the one that asked for it.
+    pub(super) fn transit(
+        &mut self,
+        a: AlarmIx,
+        event: Event,
+        m: &Moment,
+        asked: Option<&Command>,
+    ) -> Option<Rejection> {
+        let before = self.alarms[a.index()].regions();
+        let after = match step(&before, event) {
+            Ok(after) => after,
+            Err(why) => return Some(why),
+        };
+        let live = self.alarms[a.index()].live();
+        live.regions = after.clone();
+        if after.acked != before.acked && !after.acked {
+            live.realarm_at = NEVER;
+        }
+        self.record(a, event.cause(), before, after, m, asked);
+        self.close_if_done(a);
+        None
+    }
+
+    /// A new occurrence (rows 1 and 5).
+    pub(super) fn activate(
+        &mut self,
+        a: AlarmIx,
+        start: Timestamp,
+        assumed: bool,
+        masked: bool,
+        m: &Moment,
+    ) {
+        let def = *self.def(a);
+        let state = &mut self.alarms[a.index()];
+        state.activations += 1;
+        let count = state.activations;
+        let id: Arc<str> = self.occurrence_id(a, count).into();
+        let state = &mut self.alarms[a.index()];
+        state.fresh = def.side().is_some();
+        let live = state.live();
+        if !live.regions.open {
+            live.episode = id.clone();
+            live.occurrences.clear();
+        }
+        live.occurrence = id.clone();
+        live.occurrences.push(id.clone());
+        live.condition_start = Some(start);
+        live.annunciated_at = Some(m.wall);
+        live.assumed = assumed;
+        live.overdue = false;
+        live.deadline = NEVER;
+        self.open.insert(id, Holder::Alarm(a));
+        let sounds = self.sounds(a);
+        self.transit(a, Event::Activated { masked, sounds }, m, None);
+    }
+
+    /// First 128 bits of SHA-256 over (site, owner, rule, tag, level, activation), base32 (section 1).
+    fn occurrence_id(&self, a: AlarmIx, activation: u32) -> String {
+        let def = self.def(a);
+        let mut h = Sha256::new();
+        let rule = &self.rules.rule(def.rule).id;
+        for part in [
+            &*self.id.site,
+            &*self.id.owner,
+            &**rule,
+            self.subject_name(def.subject),
+            def.level.name(),
+        ] {
+            h.update(part.as_bytes());
+            h.update([0]);
+        }
+        h.update(activation.to_string().as_bytes());
+        base32(&h.finalize()[..16])
+    }
+
+    pub(super) fn subject_name(&self, s: Subject) -> &str {
+        match s {
+            Subject::Point(p) => &self.table.point(p).tag,
+            Subject::Source(s) => &self.table.source(s).id,
+            Subject::Part(n) => &self.parts[n as usize].0,
+        }
+    }
+
+    pub(super) fn alarm_name(&self, a: AlarmIx) -> String {
+        let def = self.def(a);
+        format!(
+            "{}/{}/{}",
+            self.rules.rule(def.rule).id,
+            self.subject_name(def.subject),
+            def.level
+        )
+    }
+
+    fn record(
+        &mut self,
+        a: AlarmIx,
+        cause: Cause,
+        before: Regions,
+        after: Regions,
+        m: &Moment,
+        asked: Option<&Command>,
+    ) {
+        self.seq += 1;
+        let def = *self.def(a);
+        let rule = self.rules.rule(def.rule);
+        let mut alarm_words = None;
+        let (tag, hazard, area, unit, about): (Arc<str>, Arc<str>, Arc<str>, Arc<str>, About<'_>) =
+            match def.subject {
+                Subject::Point(p) => {
+                    let point = self.table.point(p);
+                    (
+                        point.tag.clone(),
+                        point.hazard.as_str().into(),
+                        point.area.as_str().into(),
+                        point.unit.as_str().into(),
+                        About::Point(point),
+                    )
+                }
+                Subject::Source(s) => {
+                    let state = &self.sources[s.index()];
+                    let id = &self.table.source(s).id;
+                    (
+                        id.clone(),
+                        state.hazard.clone(),
+                        state.area.clone(),
+                        "".into(),
+                        About::Source(id),
+                    )
+                }
+                Subject::Part(n) => {
+                    let part = &self.parts[n as usize].0;
+                    alarm_words = self.alarms[a.index()]
+                        .live
+                        .as_ref()
+                        .and_then(|l| l.detail.clone());
+                    (
+                        part.clone(),
+                        "".into(),
+                        "".into(),
+                        "".into(),
+                        About::Part(part),
+                    )
+                }
+            };
+        let shade = self.alarms[a.index()]
+            .live
+            .as_ref()
+            .map(|l| l.shade)
+            .unwrap_or_default();
+        let mut text = sentence(rule, &def, &about, &m.value, shade);
+        if let Some(detail) = alarm_words.filter(|d| !d.is_empty()) {
+            text.push('：');
+            text.push_str(&detail);
+        }
+        let rule_id = rule.id.clone();
+        let guidance = rule.guidance.clone();
+        let kind = rule.kind.name();
+        let alarm: Arc<str> = self.alarm_name(a).into();
+        let known_rev = self.alarms[a.index()]
+            .live
+            .as_ref()
+            .and_then(|l| l.rev.clone());
+        let rev = known_rev.unwrap_or_else(|| self.rules.rule_rev(&def, &self.table).into());
+        let live = self.alarms[a.index()].live();
+        live.rev = Some(rev.clone());
+        let mut flags = Vec::new();
+        if live.assumed {
+            flags.push(Flag::Assumed);
+        }
+        if after.masked {
+            flags.push(Flag::Masked);
+        }
+        // The record of an acknowledgement says which occurrence was seen (row 2).
+        let named = asked
+            .and_then(|c| c.occurrence.as_deref())
+            .filter(|o| live.occurrences.iter().any(|known| &**known == *o));
+        let t = Transition {
+            v: VERSION,
+            seq: self.seq,
+            site: self.id.site.clone(),
+            owner: self.id.owner.clone(),
+            alarm,
+            rule: rule_id,
+            kind: kind.into(),
+            tag,
+            hazard,
+            area,
+            level: def.level,
+            priority: def.priority,
+            occurrence: named.map_or_else(|| live.occurrence.clone(), Into::into),
+            episode: live.episode.clone(),
+            from: before.label(),
+            to: after.label(),
+            cause,
+            value: m.value.clone(),
+            quality: m.quality,
+            limit: def.limit,
+            unit,
+            text: text.into(),
+            guidance,
+            source_time: m.source_time,
+            condition_start: live.condition_start,
+            annunciated_at: live.annunciated_at,
+            recorded_at: m.wall,
+            rule_rev: rev,
+            plan_rev: self.id.plan_rev.clone(),
+            command_id: asked.map(|c| c.id.clone()),
+            actor: asked.map(|c| c.actor.clone()),
+            reason: asked.map(|c| c.reason.clone()).filter(|r| !r.is_empty()),
+            flags,
+            regions: RegionsChange { before, after },
+            prev: None,
+            hash: None,
+        };
+        live.last = Some(Box::new(t.clone()));
+        self.out.push_back(Output::Transition(Box::new(t)));
+    }
+
+    /// The UNKNOWN of a start, told once it has lasted (section 2, restart).
+    pub(super) fn announce_unknown(&mut self, a: AlarmIx, m: &Moment) {
+        let regions = self.alarms[a.index()].regions();
+        self.record(a, Cause::Quality, regions.clone(), regions, m, None);
+    }
+
+    /// NORMAL closes the episode; at rest the box is given back.
+    pub(super) fn close_if_done(&mut self, a: AlarmIx) {
+        let state = &mut self.alarms[a.index()];
+        if let Some(live) = &mut state.live
+            && !live.regions.open
+        {
+            let done = std::mem::take(&mut live.occurrences);
+            live.realarm_at = NEVER;
+            self.forget(&done);
+        }
+        self.alarms[a.index()].rest();
+    }
+
+    pub(super) fn forget(&mut self, done: &[Arc<str>]) {
+        for id in done {
+            self.open.remove(id);
+            if self.closed.len() == CLOSED_KEPT {
+                self.closed.pop_front();
+            }
+            self.closed.push_back(id.clone());
+        }
+    }
+
+    /// Level `loss_of_view` of the rule that an alarm of this point belongs to.
+    pub(super) fn blind_alarm_of(&self, a: AlarmIx, p: PointIx) -> Option<AlarmIx> {
+        let rule = self.def(a).rule;
+        self.others(p).map(AlarmIx).find(|o| {
+            let def = self.def(*o);
+            def.rule == rule && def.level == Level::LossOfView
+        })
+    }
+
+    /// A worse level of the same rule, point and side is active (3.8, 8.9).
+    pub(super) fn worse_active(&self, a: AlarmIx) -> Option<AlarmIx> {
+        let def = self.def(a);
+        let side = def.side()?;
+        let Subject::Point(p) = def.subject else {
+            return None;
+        };
+        (self.levels(p).start..a.0).map(AlarmIx).find(|w| {
+            let worse = self.def(*w);
+            worse.rule == def.rule
+                && worse.side() == Some(side)
+                && self.alarms[w.index()].is_active()
+        })
+    }
+
+    /// Whether something stands for this alarm as it becomes active.
+    pub(super) fn is_stood_for(&self, a: AlarmIx) -> bool {
+        let def = self.def(a);
+        match (self.kind(a), def.subject) {
+            (Kind::Level, _) if def.side().is_some() => self.worse_active(a).is_some(),
+            (Kind::Stale | Kind::Quality, Subject::Point(p)) => self.source_stands_for(p),
+            _ => false,
+        }
+    }
+}
+
+impl Live {
+    pub(super) fn is_pending_on(&self) -> bool {
+        self.regions.condition == Condition::PendingOn
+    }
+}
+
+/// RFC 4648 alphabet in lower case, no padding: 26 characters for 128 bits.
+fn base32(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut out = String::with_capacity(26);
+    let mut buffer: u32 = 0;
+    let mut bits = 0;
+    for &b in bytes {
+        buffer = (buffer << 8) | u32::from(b);
+        bits += 8;
+        while bits >= 5 {
+            bits -= 5;
+            out.push(char::from(ALPHABET[(buffer >> bits) as usize & 31]));
+        }
+        buffer &= (1 << bits) - 1;
+    }
+    if bits > 0 {
+        out.push(char::from(ALPHABET[(buffer << (5 - bits)) as usize & 31]));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn base32_is_that_of_rfc_4648() {
+        assert_eq!(super::base32(b"foobar"), "mzxw6ytboi");
+        assert_eq!(super::base32(b"fooba"), "mzxw6ytb");
+        assert_eq!(super::base32(&[0xff; 16]).len(), 26);
+    }
+}

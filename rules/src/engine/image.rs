@@ -1,0 +1,166 @@
+//! What a restart needs, as one value. The journal keeps it beside the transitions.
+
+use std::sync::Arc;
+
+use davy_points::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Engine;
+use super::state::NEVER;
+use crate::alarm::{CommandResult, Regions, Transition, VERSION};
+use crate::language::AlarmIx;
+
+/// Everything that the engine knows and cannot see again. Times are wall time: monotonic time
+/// ends with the process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EngineImage {
+    /// Schema version.
+    pub v: u32,
+    /// The latest transition that it includes.
+    pub seq: u64,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+    pub(super) alarms: Vec<SavedAlarm>,
+    /// Alarms at rest that have been active: name and activation counter.
+    pub(super) counters: Vec<(String, u32)>,
+    pub(super) orphans: Vec<Transition>,
+    pub(super) closed: Vec<Arc<str>>,
+    pub(super) commands: Vec<CommandResult>,
+    /// Hash of the tags in their order: the runs below hold for this order alone.
+    pub(super) table_rev: u64,
+    /// Newest admitted times, as runs of points next to each other: first, count, time, sequence.
+    pub(super) newest: Vec<(u32, u32, i64, u64)>,
+    /// Points in a gap: tag, and since when.
+    pub(super) gaps: Vec<(Arc<str>, Timestamp)>,
+}
+
+/// An alarm that was not at rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct SavedAlarm {
+    pub(super) alarm: String,
+    pub(super) activations: u32,
+    pub(super) regions: Regions,
+    pub(super) pending_start: Timestamp,
+    pub(super) pending: Timestamp,
+    pub(super) deadline: Option<Timestamp>,
+    pub(super) overdue: bool,
+    pub(super) realarm_at: Option<Timestamp>,
+    pub(super) occurrence: Arc<str>,
+    pub(super) episode: Arc<str>,
+    pub(super) occurrences: Vec<Arc<str>>,
+    pub(super) condition_start: Option<Timestamp>,
+    pub(super) annunciated_at: Option<Timestamp>,
+    pub(super) assumed: bool,
+    pub(super) last: Option<Transition>,
+}
+
+/// What was read back.
+#[derive(Debug, Clone, Default)]
+pub struct Restored {
+    /// The latest image, if there is one.
+    pub image: Option<EngineImage>,
+    /// Transitions after the image, ascending.
+    pub transitions: Vec<Transition>,
+    /// When the process last showed life.
+    pub stopped_at: Option<Timestamp>,
+}
+
+/// How many closed occurrences an image carries.
+const CLOSED_SAVED: usize = 512;
+
+impl Engine {
+    /// What a restart needs. Take it when [`Engine::poll`] has yielded everything.
+    #[must_use]
+    pub fn image(&self) -> EngineImage {
+        let mut alarms = Vec::new();
+        let mut counters = Vec::new();
+        for (i, state) in (0_u32..).zip(&self.alarms) {
+            let a = AlarmIx(i);
+            let label = |t: i64| (t != NEVER).then(|| self.wall_at(t));
+            if let Some(l) = &state.live {
+                alarms.push(SavedAlarm {
+                    alarm: self.alarm_name(a),
+                    activations: state.activations,
+                    regions: l.regions.clone(),
+                    pending_start: l.pending_start,
+                    pending: self.wall_at(l.pending),
+                    deadline: label(l.deadline),
+                    overdue: l.overdue,
+                    realarm_at: label(l.realarm_at),
+                    occurrence: l.occurrence.clone(),
+                    episode: l.episode.clone(),
+                    occurrences: l.occurrences.clone(),
+                    condition_start: l.condition_start,
+                    annunciated_at: l.annunciated_at,
+                    assumed: l.assumed,
+                    last: l.last.as_deref().cloned(),
+                });
+            } else if state.activations > 0 {
+                counters.push((self.alarm_name(a), state.activations));
+            }
+        }
+        EngineImage {
+            v: VERSION,
+            seq: self.seq,
+            taken_at: self.wall_at(self.now),
+            alarms,
+            counters,
+            orphans: self.orphans.clone(),
+            closed: self
+                .closed
+                .iter()
+                .skip(self.closed.len().saturating_sub(CLOSED_SAVED))
+                .cloned()
+                .collect(),
+            commands: self.remembered.0.iter().cloned().collect(),
+            table_rev: self.table_rev,
+            newest: self.newest_runs(),
+            gaps: self
+                .table
+                .iter()
+                .filter(|(p, _)| {
+                    let p = &self.points[p.index()];
+                    p.flags.owned && p.gap_start != NEVER
+                })
+                .map(|(p, def)| {
+                    (
+                        def.tag.clone(),
+                        self.wall_at(self.points[p.index()].gap_start),
+                    )
+                })
+                .collect(),
+        }
+    }
+
+    fn newest_runs(&self) -> Vec<(u32, u32, i64, u64)> {
+        let mut runs: Vec<(u32, u32, i64, u64)> = Vec::new();
+        for (i, p) in (0_u32..).zip(&self.points) {
+            if p.newest == i64::MIN {
+                continue;
+            }
+            match runs.last_mut() {
+                Some((first, count, time, seq))
+                    if *first + *count == i && *time == p.newest && *seq == p.newest_seq =>
+                {
+                    *count += 1;
+                }
+                _ => runs.push((i, 1, p.newest, p.newest_seq)),
+            }
+        }
+        runs
+    }
+
+    pub(super) fn hash_of_tags(table: &davy_points::PointTable) -> u64 {
+        let mut h = Sha256::new();
+        for (_, p) in table.iter() {
+            h.update(p.tag.as_bytes());
+            h.update([0]);
+        }
+        let digest = h.finalize();
+        digest
+            .iter()
+            .take(8)
+            .fold(0, |n, b| (n << 8) | u64::from(*b))
+    }
+}

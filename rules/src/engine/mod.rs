@@ -1,0 +1,294 @@
+//! The engine: (rule, sample, now) → verdicts → transitions. One thread owns all alarm state.
+//!
+//! Lives here: admission of samples, windows, deadbands, delays, overlays, masking, restart.
+//! May not live here: clocks, I/O, randomness, tasks; nor iteration over anything unordered.
+//! Read first: `alarm-engine.md`, then [`Engine::handle`], then `judge`.
+
+mod command;
+mod emit;
+mod image;
+mod input;
+mod judge;
+mod restart;
+mod sample;
+mod source;
+mod state;
+mod stuck;
+#[cfg(test)]
+mod tests;
+mod timers;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use davy_points::{Life, Mono, PointIx, PointTable, Quality, Timestamp, Value};
+
+use crate::alarm::{Eval, Event, Label, StandingAlarm, Transition};
+use crate::language::{AlarmDef, AlarmIx, Kind, Rule, RuleSet, Subject};
+use state::{AlarmState, NEVER, PointState, SourceState};
+use timers::{Deadline, Timers};
+
+pub use image::{EngineImage, Restored};
+pub use input::{Envelope, Identity, Input, Output};
+
+/// A future time within this is clamped to arrival, beyond it goes to history (3.9, 3.10).
+pub const SKEW_LIMIT_NS: i64 = 5_000_000_000;
+
+/// Ticks move the wall label only where it is off by more: an unreported step, not slewing.
+const LABEL_TOLERANCE_NS: i64 = 100_000_000;
+
+/// When and on what evidence something happens.
+#[derive(Debug, Clone)]
+struct Moment {
+    /// Monotonic instant of the arrival or of the deadline.
+    now: i64,
+    /// The same as a label.
+    wall: Timestamp,
+    /// Where a delay starts: source time, clamped and mapped (8.3).
+    event: i64,
+    /// The same as a label.
+    start: Timestamp,
+    source_time: Timestamp,
+    value: Value,
+    quality: Quality,
+}
+
+/// The rule and alarm engine of one owner.
+#[derive(Debug)]
+pub struct Engine {
+    id: Identity,
+    rules: Arc<RuleSet>,
+    table: Arc<PointTable>,
+    points: Vec<PointState>,
+    alarms: Vec<AlarmState>,
+    /// Built-in alarms of parts, as they report.
+    parts: Vec<(Arc<str>, AlarmDef)>,
+    sources: Vec<SourceState>,
+    stuck: Vec<stuck::StuckState>,
+    witnesses: Vec<stuck::WitnessState>,
+    /// By point: its stuck states and the witnesses that read it. Looked up, never walked.
+    windows: HashMap<PointIx, stuck::Windows>,
+    timers: Timers,
+    out: VecDeque<Output>,
+    seq: u64,
+    now: i64,
+    /// Wall time minus monotonic time: labels only.
+    wall_offset: i64,
+    woken_at: Option<i64>,
+    /// Occurrences of open episodes. Looked up, never walked.
+    open: HashMap<Arc<str>, command::Holder>,
+    /// Recently closed ones: only the reason of a rejection hangs on them.
+    closed: VecDeque<Arc<str>>,
+    remembered: command::Remembered,
+    /// Open alarms whose rule or level is gone: a person closes them (section 2, edits).
+    orphans: Vec<Transition>,
+    /// What distinguishes one order of points from another, for images.
+    table_rev: u64,
+}
+
+impl Engine {
+    /// Judges one input. Then [`Engine::poll`] until it yields nothing.
+    ///
+    /// For a sample it returns the quality that history stores: what the engine knows of it beyond
+    /// what acquisition could (a frozen gauge, a clock that cannot be trusted).
+    pub fn handle(&mut self, e: &Envelope) -> Option<Quality> {
+        let now = mono(e.mono).max(self.now);
+        // 8.2: whatever is due acts first, stamped with its own deadline.
+        if self.timers.next().is_some_and(|due| due <= now) {
+            self.run_timers(now);
+        }
+        self.now = now;
+        if let Input::Sample(s) = &e.input
+            && self.nothing_can_happen(s, now)
+        {
+            return Some(Quality::Good);
+        }
+        let offset = e.wall.0.wrapping_sub(now);
+        let tick = matches!(e.input, Input::Tick);
+        if !tick || offset.abs_diff(self.wall_offset) > LABEL_TOLERANCE_NS.unsigned_abs() {
+            self.wall_offset = offset;
+        }
+        let stored = match &e.input {
+            Input::Sample(s) => self.sample(s, e.wall),
+            Input::Tick => None,
+            Input::Command(c) => {
+                self.command(c, e.wall);
+                None
+            }
+            Input::SourceStatus(s) => {
+                self.source_status(*s);
+                None
+            }
+            Input::Health { part, ok, detail } => {
+                self.health(part, *ok, detail);
+                None
+            }
+            Input::ClockStep { by_ns } => {
+                self.clock_step(*by_ns);
+                None
+            }
+        };
+        self.announce_wake();
+        stored
+    }
+
+    /// The next thing that came out.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When something will happen though nothing comes in.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Mono> {
+        self.timers.next().map(|t| Mono(t.max(0).unsigned_abs()))
+    }
+
+    /// `seq` of the latest transition.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Alarms whose label is not NORMAL or that went UNKNOWN, each with its latest record.
+    #[must_use]
+    pub fn standing(&self) -> Vec<StandingAlarm> {
+        self.alarms
+            .iter()
+            .filter_map(|a| a.live.as_ref())
+            .filter(|l| l.regions.label() != Label::Normal || l.regions.eval == Eval::Unknown)
+            .filter_map(|l| l.last.as_deref())
+            .chain(self.orphans.iter())
+            .map(|last| StandingAlarm { last: last.clone() })
+            .collect()
+    }
+
+    fn announce_wake(&mut self) {
+        let next = self.timers.next();
+        if next != self.woken_at {
+            self.woken_at = next;
+            if let Some(wake) = self.next_wake() {
+                self.out.push_back(Output::WakeAt(wake));
+            }
+        }
+    }
+
+    fn run_timers(&mut self, at: i64) {
+        while let Some((due, what)) = self.timers.pop_due(at) {
+            self.now = self.now.max(due);
+            match what {
+                Deadline::OnDelay { alarm, .. } => self.on_delay_over(alarm, due),
+                Deadline::Realarm { alarm } => self.realarm_over(alarm, due),
+                Deadline::Stale { point } => self.stale_over(point, due),
+            }
+        }
+    }
+
+    fn realarm_over(&mut self, a: AlarmIx, due: i64) {
+        let state = &mut self.alarms[a.index()];
+        let Some(live) = &mut state.live else { return };
+        if live.realarm_at != due {
+            return;
+        }
+        live.realarm_at = NEVER;
+        let m = self.at_deadline(a, due);
+        let sounds = self.sounds(a);
+        self.transit(a, Event::Realarmed { sounds }, &m, None);
+    }
+
+    /// 8.10: counts from the acknowledgement; 8.25: starts again when a mask is lifted.
+    fn start_realarm(&mut self, a: AlarmIx) {
+        if let Some(after) = self.rule(a).realarm_ns {
+            let due = self.now.saturating_add(after);
+            self.alarms[a.index()].live().realarm_at = due;
+            self.timers.push(due, Deadline::Realarm { alarm: a });
+        }
+    }
+
+    fn def(&self, a: AlarmIx) -> &AlarmDef {
+        match a.index().checked_sub(self.rules.alarms.len()) {
+            None => &self.rules.alarms[a.index()],
+            Some(part) => &self.parts[part].1,
+        }
+    }
+
+    fn rule(&self, a: AlarmIx) -> &Rule {
+        self.rules.rule(self.def(a).rule)
+    }
+
+    fn kind(&self, a: AlarmIx) -> Kind {
+        self.rule(a).kind
+    }
+
+    /// A point in commissioning is evaluated and listed, not annunciated (section 2).
+    fn sounds(&self, a: AlarmIx) -> bool {
+        match self.def(a).subject {
+            Subject::Point(p) => self.table.point(p).life == Life::InService,
+            Subject::Source(_) | Subject::Part(_) => true,
+        }
+    }
+
+    /// Level alarms of a point.
+    fn levels(&self, p: PointIx) -> std::ops::Range<u32> {
+        let r = self.rules.points[p.index()];
+        r.first..r.first + u32::from(r.levels)
+    }
+
+    /// What judges the signal itself.
+    fn others(&self, p: PointIx) -> std::ops::Range<u32> {
+        let r = self.rules.points[p.index()];
+        r.first + u32::from(r.levels)..r.first + u32::from(r.all)
+    }
+
+    fn wall_at(&self, mono: i64) -> Timestamp {
+        Timestamp(mono.saturating_add(self.wall_offset))
+    }
+
+    /// A deadline has no sample: the point's last one stands beside it.
+    fn at_deadline(&self, a: AlarmIx, due: i64) -> Moment {
+        let (value, quality) = match self.def(a).subject {
+            Subject::Point(p) => {
+                let p = &self.points[p.index()];
+                (finite(&p.value), p.quality)
+            }
+            Subject::Source(_) | Subject::Part(_) => (
+                Value::none(davy_points::NoData::Null),
+                Quality::BadCommunication,
+            ),
+        };
+        let wall = self.wall_at(due);
+        Moment {
+            now: due,
+            wall,
+            event: due,
+            start: wall,
+            source_time: wall,
+            value,
+            quality,
+        }
+    }
+
+    fn at_point(&self, p: PointIx, when: i64, quality: Quality) -> Moment {
+        let wall = self.wall_at(when);
+        Moment {
+            now: when,
+            wall,
+            event: when,
+            start: wall,
+            source_time: wall,
+            value: finite(&self.points[p.index()].value),
+            quality,
+        }
+    }
+}
+
+fn mono(m: Mono) -> i64 {
+    i64::try_from(m.0).unwrap_or(i64::MAX)
+}
+
+/// JSON has no NaN: a record says that there was no value.
+fn finite(v: &Value) -> Value {
+    match v {
+        Value::F64(x) if !x.is_finite() => Value::none(davy_points::NoData::Sentinel),
+        other => other.clone(),
+    }
+}

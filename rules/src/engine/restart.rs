@@ -1,0 +1,450 @@
+//! Start and restart (section 2, restart; 8.15, 8.18): state is read back before anything is
+//! said; every alarm starts UNKNOWN; nothing returns without a Good sample.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use davy_points::{Life, Mono, PointIx, PointTable, Timestamp};
+
+use super::command::{Holder, Remembered};
+use super::image::SavedAlarm;
+use super::state::{AlarmState, PointState};
+use super::timers::{Deadline, Timers};
+use super::{Engine, Identity, Restored, mono};
+use crate::alarm::{
+    Cause, CommandResult, Condition, Eval, Event, Flag, Label, Outcome, RegionsChange, Transition,
+    VERSION, step,
+};
+use crate::language::{AlarmIx, Kind, RuleSet, Subject, ns, order};
+
+/// Pending starts are saved at most this old (section 2, restart); older, one may be lost.
+const IMAGE_AGE_NS: i64 = 1_000_000_000;
+
+impl Engine {
+    /// An engine for the points that `id.owner` reads, with what was read back. Outputs of the
+    /// start itself (overdue deadlines, UNKNOWN of what stands) wait in [`Engine::poll`].
+    #[must_use]
+    pub fn start(
+        id: Identity,
+        rules: Arc<RuleSet>,
+        table: Arc<PointTable>,
+        restored: Restored,
+        at: Mono,
+        wall: Timestamp,
+    ) -> Engine {
+        let now = mono(at);
+        let mut engine = Engine {
+            points: (0..table.len()).map(|_| PointState::new()).collect(),
+            alarms: (0..rules.alarms.len())
+                .map(|_| AlarmState::default())
+                .collect(),
+            parts: Vec::new(),
+            sources: Vec::new(),
+            stuck: Vec::new(),
+            witnesses: Vec::new(),
+            windows: HashMap::new(),
+            timers: Timers::default(),
+            out: VecDeque::new(),
+            seq: 0,
+            now,
+            wall_offset: wall.0.saturating_sub(now),
+            woken_at: None,
+            open: HashMap::new(),
+            closed: VecDeque::new(),
+            remembered: Remembered::default(),
+            orphans: Vec::new(),
+            table_rev: Engine::hash_of_tags(&table),
+            id,
+            rules,
+            table,
+        };
+        engine.own_points();
+        engine.open_windows();
+        let stopped = restored.stopped_at.unwrap_or_else(|| {
+            let last = restored.transitions.last().map(|t| t.recorded_at);
+            last.or(restored.image.as_ref().map(|i| i.taken_at))
+                .unwrap_or(wall)
+        });
+        let ran_before = restored.image.is_some()
+            || !restored.transitions.is_empty()
+            || restored.stopped_at.is_some();
+        if ran_before {
+            engine.read_back(&restored, stopped, wall);
+        }
+        let owned: Vec<PointIx> = engine
+            .table
+            .iter()
+            .map(|(p, _)| p)
+            .filter(|p| engine.points[p.index()].flags.owned)
+            .collect();
+        for p in owned {
+            engine.queue_stale(p);
+        }
+        engine.announce_wake();
+        engine
+    }
+
+    fn own_points(&mut self) {
+        let mut of_source = vec![Vec::new(); self.table.sources().len()];
+        for (p, def) in self.table.iter() {
+            let source = self.table.source(def.source);
+            if source.gateway != self.id.owner || def.life == Life::Planned {
+                continue;
+            }
+            of_source[def.source.index()].push(p);
+            let point = &mut self.points[p.index()];
+            point.flags.owned = true;
+            point.flags.silent_start = true;
+            point.last_arrival = self.now;
+            point.max_age = match ns(def.stale_after) {
+                0 => i64::MAX,
+                after => after,
+            };
+        }
+        let ids: Vec<_> = self.table.sources().map(|(s, _)| s).collect();
+        for (s, points) in ids.into_iter().zip(of_source) {
+            let state = self.new_source(s, points);
+            self.sources.push(state);
+        }
+        for i in 0..self.table.len() {
+            if !self.points[i].flags.owned {
+                continue;
+            }
+            let r = self.rules.points[i];
+            for a in r.first..r.first + u32::from(r.levels) {
+                self.alarms[a as usize].unknown = true;
+            }
+        }
+    }
+
+    fn read_back(&mut self, restored: &Restored, stopped: Timestamp, wall: Timestamp) {
+        let mut saved: Vec<SavedAlarm> = Vec::new();
+        let mut counters: HashMap<String, u32> = HashMap::new();
+        if let Some(image) = &restored.image {
+            self.seq = image.seq;
+            saved.clone_from(&image.alarms);
+            counters.extend(image.counters.iter().cloned());
+            self.orphans.clone_from(&image.orphans);
+            self.closed = image.closed.iter().cloned().collect();
+            for r in &image.commands {
+                self.remembered.keep(r.clone());
+            }
+        }
+        let mut place: HashMap<String, usize> = saved
+            .iter()
+            .enumerate()
+            .map(|(i, s)| (s.alarm.clone(), i))
+            .collect();
+        for t in &restored.transitions {
+            if t.seq <= self.seq {
+                continue;
+            }
+            self.seq = t.seq;
+            let i = *place.entry(t.alarm.to_string()).or_insert_with(|| {
+                saved.push(SavedAlarm::at_rest(
+                    &t.alarm,
+                    counters.get(&*t.alarm).copied().unwrap_or(0),
+                ));
+                saved.len() - 1
+            });
+            let done = saved[i].replay(t);
+            self.forget(&done);
+            if let Some(id) = &t.command_id {
+                self.remembered.keep(CommandResult {
+                    v: VERSION,
+                    id: id.clone(),
+                    outcome: Outcome::Applied,
+                    why: None,
+                    seq: Some(t.seq),
+                });
+            }
+            // An acknowledged orphan is done.
+            if let Some(n) = self.orphans.iter().position(|o| o.alarm == t.alarm) {
+                self.orphans.remove(n);
+                if t.regions.after.open {
+                    self.orphans.push(t.clone());
+                }
+            }
+        }
+        for (name, count) in &counters {
+            if let Some(a) = self.find_owned(name) {
+                self.alarms[a.index()].activations = *count;
+            }
+        }
+        self.restore_points(restored, stopped, wall);
+        let mut overdue = Vec::new();
+        for s in saved {
+            match self.find_owned(&s.alarm) {
+                Some(a) => self.restore_alarm(a, s, stopped, wall, &mut overdue),
+                None => self.orphan(s, wall),
+            }
+        }
+        for o in &self.orphans {
+            self.open.insert(o.occurrence.clone(), Holder::Orphan);
+        }
+        self.say_unknown();
+        // 8.18: overlay records come before overdue timers; 8.2: worst first.
+        overdue.sort_unstable_by_key(|(due, badness, a, _)| (*due, *badness, *a));
+        for (due, _, a, start) in overdue {
+            let live = &self.alarms[a.index()].live;
+            if live.as_ref().is_some_and(|l| l.is_pending_on()) {
+                let m = super::Moment {
+                    now: self.now,
+                    wall,
+                    ..self.at_deadline(a, due)
+                };
+                self.end_of_on_delay(a, start, due, &m);
+            }
+        }
+        for i in 0..self.sources.len() {
+            let lost = self.rules.sources[i];
+            let source_down = self.alarms[lost.index()].is_active();
+            if source_down {
+                for p in self.sources[i].points.clone() {
+                    self.points[p.index()].quick = false;
+                }
+            }
+        }
+    }
+
+    /// An alarm of this owner, those of parts made as they are named.
+    fn find_owned(&mut self, name: &str) -> Option<AlarmIx> {
+        if let Some(part) = name
+            .strip_prefix("system/")
+            .and_then(|rest| rest.strip_suffix("/on"))
+        {
+            return Some(self.add_part(part));
+        }
+        let a = self.rules.find(name, &self.table)?;
+        let owned = match self.def(a).subject {
+            Subject::Point(p) => self.points[p.index()].flags.owned,
+            Subject::Source(s) => !self.sources[s.index()].points.is_empty(),
+            Subject::Part(_) => true,
+        };
+        owned.then_some(a)
+    }
+
+    fn restore_points(&mut self, restored: &Restored, stopped: Timestamp, wall: Timestamp) {
+        let image = restored.image.as_ref();
+        let downtime = wall.since(stopped).max(0);
+        let pending_lost = image.is_none_or(|i| stopped.since(i.taken_at) > IMAGE_AGE_NS);
+        let stop = self.now.saturating_sub(downtime);
+        for p in self.points.iter_mut().filter(|p| p.flags.owned) {
+            p.flags.zero_delay = pending_lost;
+            // 8.6: a gap starts at the stop of the process.
+            p.gap_start = stop;
+        }
+        let Some(image) = image else { return };
+        if image.table_rev == self.table_rev {
+            for (first, count, time, seq) in &image.newest {
+                for p in self
+                    .points
+                    .iter_mut()
+                    .skip(*first as usize)
+                    .take(*count as usize)
+                {
+                    p.newest = *time;
+                    p.newest_seq = *seq;
+                }
+            }
+        }
+        for (tag, since) in &image.gaps {
+            if let Some(p) = self.table.find(tag) {
+                let before_stop = stopped.since(*since).max(0);
+                let p = &mut self.points[p.index()];
+                p.gap_start = stop.saturating_sub(before_stop);
+            }
+        }
+    }
+
+    /// A saved label on this process's monotonic clock. Downtime counts; a wall clock that went
+    /// back over the restart counts as none.
+    fn instant(&self, t: Timestamp, stopped: Timestamp, wall: Timestamp) -> i64 {
+        let downtime = wall.since(stopped).max(0);
+        self.now
+            .saturating_sub(downtime)
+            .saturating_add(t.since(stopped))
+    }
+
+    fn restore_alarm(
+        &mut self,
+        a: AlarmIx,
+        s: SavedAlarm,
+        stopped: Timestamp,
+        wall: Timestamp,
+        overdue: &mut Vec<(i64, u8, AlarmIx, Timestamp)>,
+    ) {
+        let def = *self.def(a);
+        let pending = self.instant(s.pending, stopped, wall);
+        let deadline = s.deadline.map(|d| self.instant(d, stopped, wall));
+        let realarm = s.realarm_at.map(|d| self.instant(d, stopped, wall));
+        for o in &s.occurrences {
+            self.open.insert(o.clone(), Holder::Alarm(a));
+        }
+        let state = &mut self.alarms[a.index()];
+        state.activations = s.activations;
+        let live = state.live();
+        live.regions = s.regions;
+        live.pending = pending;
+        live.pending_start = s.pending_start;
+        live.overdue = s.overdue;
+        live.occurrence = s.occurrence;
+        live.episode = s.episode;
+        live.occurrences = s.occurrences;
+        live.condition_start = s.condition_start;
+        live.annunciated_at = s.annunciated_at;
+        live.assumed = s.assumed;
+        live.last = s.last.map(Box::new);
+        match live.regions.condition {
+            // 8.15
+            Condition::PendingOff => live.regions.condition = Condition::Active,
+            Condition::PendingOn => {
+                let due = deadline.unwrap_or(self.now);
+                live.deadline = due;
+                if !live.overdue {
+                    if due <= self.now {
+                        overdue.push((due, order(def.level), a, live.pending_start));
+                    } else {
+                        self.timers.push(
+                            due,
+                            Deadline::OnDelay {
+                                badness: order(def.level),
+                                alarm: a,
+                            },
+                        );
+                    }
+                }
+            }
+            Condition::Normal | Condition::Active => {}
+        }
+        if let Some(due) = realarm {
+            let due = due.max(self.now);
+            self.alarms[a.index()].live().realarm_at = due;
+            self.timers.push(due, Deadline::Realarm { alarm: a });
+        } else if self.alarms[a.index()].regions().acked {
+            self.start_realarm(a);
+        }
+        if def.side().is_none() {
+            // Only level alarms have overlay records (8.22).
+            let stuck = self.kind(a) == Kind::Stuck && self.alarms[a.index()].is_active();
+            if let (true, Subject::Point(p)) = (stuck, def.subject) {
+                self.points[p.index()].flags.stuck = true;
+            }
+        }
+        self.alarms[a.index()].rest();
+    }
+
+    /// What stands is UNKNOWN from now on, and says so; what is at rest is silent about it.
+    fn say_unknown(&mut self) {
+        for i in 0..self.table.len() {
+            if !self.points[i].flags.owned {
+                continue;
+            }
+            let r = self.rules.points[i];
+            for a in (r.first..r.first + u32::from(r.levels)).map(AlarmIx) {
+                let Some(live) = &mut self.alarms[a.index()].live else {
+                    continue;
+                };
+                if live.regions.open && live.regions.eval == Eval::Known {
+                    let m = self.at_deadline(a, self.now);
+                    self.transit(a, Event::Restarted, &m, None);
+                } else {
+                    live.regions.eval = Eval::Unknown;
+                    self.alarms[a.index()].rest();
+                }
+            }
+        }
+    }
+
+    /// The rule or level is gone: an unacked occurrence waits for a person, an acked one goes.
+    fn orphan(&mut self, s: SavedAlarm, wall: Timestamp) {
+        let Some(last) = s.last else { return };
+        if !s.regions.open {
+            return;
+        }
+        let before = s.regions;
+        let Ok(after) = step(&before, Event::Superseded) else {
+            // Returned already: it waits as it is.
+            self.orphans.push(last);
+            return;
+        };
+        self.seq += 1;
+        let t = Transition {
+            seq: self.seq,
+            from: before.label(),
+            to: after.label(),
+            cause: Cause::Superseded,
+            source_time: wall,
+            recorded_at: wall,
+            plan_rev: self.id.plan_rev.clone(),
+            command_id: None,
+            actor: None,
+            reason: None,
+            occurrence: s.occurrence,
+            episode: s.episode,
+            regions: RegionsChange {
+                before,
+                after: after.clone(),
+            },
+            prev: None,
+            hash: None,
+            ..last
+        };
+        self.out
+            .push_back(super::Output::Transition(Box::new(t.clone())));
+        if after.label() == Label::Normal {
+            self.forget(&s.occurrences);
+        } else {
+            self.orphans.push(t);
+        }
+    }
+}
+
+impl SavedAlarm {
+    fn at_rest(alarm: &str, activations: u32) -> SavedAlarm {
+        let none: Arc<str> = "".into();
+        SavedAlarm {
+            alarm: alarm.to_owned(),
+            activations,
+            regions: crate::alarm::Regions::default(),
+            pending_start: Timestamp(0),
+            pending: Timestamp(0),
+            deadline: None,
+            overdue: false,
+            realarm_at: None,
+            occurrence: none.clone(),
+            episode: none,
+            occurrences: Vec::new(),
+            condition_start: None,
+            annunciated_at: None,
+            assumed: false,
+            last: None,
+        }
+    }
+
+    /// A transition after the image; returns the occurrences that it closed.
+    fn replay(&mut self, t: &Transition) -> Vec<Arc<str>> {
+        if t.cause == Cause::Condition {
+            self.activations += 1;
+            if !t.regions.before.open {
+                self.occurrences.clear();
+            }
+            self.occurrence = t.occurrence.clone();
+            self.occurrences.push(t.occurrence.clone());
+        }
+        self.regions = t.regions.after.clone();
+        self.deadline = None;
+        self.overdue = false;
+        self.realarm_at = None;
+        self.episode = t.episode.clone();
+        self.condition_start = t.condition_start;
+        self.annunciated_at = t.annunciated_at;
+        self.assumed = t.flags.contains(&Flag::Assumed);
+        self.last = Some(t.clone());
+        if self.regions.open {
+            Vec::new()
+        } else {
+            std::mem::take(&mut self.occurrences)
+        }
+    }
+}

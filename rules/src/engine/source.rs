@@ -1,0 +1,321 @@
+//! Sources, clocks and parts of the process: what stands for many points at once.
+
+use std::sync::Arc;
+
+use davy_points::{NoData, PointIx, Priority, Quality, SourceEvent, SourceIx, Value};
+
+use super::judge::Verdict;
+use super::state::{Recovery, SourceState};
+use super::{Engine, Moment};
+use crate::alarm::{Event, Level};
+use crate::language::{AlarmDef, AlarmIx, Kind, Shade, Subject};
+
+/// A storm is at least so many points of one source (section 4, `quality`).
+const STORM_POINTS: u32 = 3;
+
+impl Engine {
+    pub(super) fn source_status(&mut self, e: SourceEvent) {
+        let Some(source) = self.sources.get_mut(e.source.index()) else {
+            return;
+        };
+        if source.points.is_empty() || source.down != e.up {
+            return;
+        }
+        source.down = !e.up;
+        if e.up {
+            // Nothing is known of the points until samples come (8.8).
+            return;
+        }
+        let points = source.points.clone();
+        for &p in &points {
+            let point = &mut self.points[p.index()];
+            point.flags.down = true;
+            point.quick = false;
+            // What never came was never Known: no change, no record.
+            if point.flags.seen {
+                let m = self.at_point(p, self.now, e.quality);
+                self.overlay(p, &m);
+            }
+        }
+        for &p in &points {
+            let m = self.at_point(p, self.now, e.quality);
+            self.blind_levels(p, &m);
+            self.judge_witnesses(p, m.start.0);
+        }
+        let m = self.at_source(e.quality);
+        self.raise_source(e.source, Shade::Plain, &m);
+    }
+
+    /// A part of the process works or does not: alarm `system/<part>/on`, priority 1.
+    pub(super) fn health(&mut self, part: &str, ok: bool, detail: &str) {
+        let a = match self.part(part) {
+            Some(a) => a,
+            None if ok => return,
+            None => self.add_part(part),
+        };
+        let m = Moment {
+            value: Value::Bool(ok),
+            quality: Quality::Good,
+            ..self.at_source(Quality::Good)
+        };
+        if ok {
+            self.apply(a, Verdict::Exit, &m);
+        } else {
+            if !self.alarms[a.index()].is_active() {
+                self.alarms[a.index()].live().detail = Some(detail.to_owned());
+            }
+            self.apply(a, Verdict::Enter, &m);
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // fewer than 2^32 alarms by construction
+    fn part(&self, part: &str) -> Option<AlarmIx> {
+        let n = self.parts.iter().position(|(name, _)| &**name == part)?;
+        Some(AlarmIx((self.rules.alarms.len() + n) as u32))
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // a process has few parts
+    pub(super) fn add_part(&mut self, part: &str) -> AlarmIx {
+        if let Some(there) = self.part(part) {
+            return there;
+        }
+        let n = self.parts.len();
+        let def = AlarmDef {
+            rule: self.rules.system,
+            subject: Subject::Part(n as u32),
+            level: Level::On,
+            priority: Priority::CRITICAL,
+            limit: None,
+            deadband: 0.0,
+            on_delay_ns: 0,
+            off_delay_ns: 0,
+        };
+        self.parts.push((part.into(), def));
+        self.alarms.push(super::state::AlarmState::default());
+        AlarmIx((self.rules.alarms.len() + n) as u32)
+    }
+
+    fn at_source(&self, quality: Quality) -> Moment {
+        let wall = self.wall_at(self.now);
+        Moment {
+            now: self.now,
+            wall,
+            event: self.now,
+            start: wall,
+            source_time: wall,
+            value: Value::none(NoData::LinkDown),
+            quality,
+        }
+    }
+
+    fn raise_source(&mut self, source: SourceIx, shade: Shade, m: &Moment) {
+        let a = self.rules.of_source(source);
+        if !self.alarms[a.index()].is_active() {
+            self.alarms[a.index()].live().shade = shade;
+        }
+        self.apply(a, Verdict::Enter, m);
+        self.settle_source(source, m);
+    }
+
+    /// While a lost source stands, its points' `stale` and `quality` alarms are masked by it.
+    fn settle_source(&mut self, source: SourceIx, m: &Moment) {
+        let points = self.sources[source.index()].points.clone();
+        for p in points {
+            let stood_for = self.source_stands_for(p);
+            for i in self.others(p) {
+                let a = AlarmIx(i);
+                if !matches!(self.kind(a), Kind::Stale | Kind::Quality)
+                    || !self.alarms[a.index()].is_active()
+                {
+                    continue;
+                }
+                let m = Moment {
+                    value: super::finite(&self.points[p.index()].value),
+                    quality: self.points[p.index()].quality,
+                    ..m.clone()
+                };
+                match (stood_for, self.alarms[a.index()].is_masked()) {
+                    (true, false) => {
+                        self.transit(a, Event::Masked, &m, None);
+                    }
+                    (false, true) => {
+                        let sounds = self.sounds(a);
+                        self.transit(a, Event::Unmasked { sounds }, &m, None);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// A suspect clock is no blindness: it masks nothing.
+    pub(super) fn source_stands_for(&self, p: PointIx) -> bool {
+        let source = self.table.point(p).source;
+        let state = &self.alarms[self.rules.of_source(source).index()];
+        let clock_only = state.live.as_ref().is_some_and(|l| l.shade == Shade::Clock)
+            && !self.sources[source.index()].down
+            && !self.sources[source.index()].storm;
+        state.is_active() && !clock_only
+    }
+
+    /// A Good sample came: what stood for the source may go (8.19).
+    pub(super) fn source_shows_good(&mut self, source: SourceIx, m: &Moment) {
+        let a = self.rules.of_source(source);
+        let state = &mut self.sources[source.index()];
+        if state.storm && !state.is_storm() {
+            state.storm = false;
+        }
+        let clear = !state.down && !state.storm && state.suspect.is_none();
+        if clear && self.alarms[a.index()].is_active() {
+            let m = Moment {
+                value: Value::none(NoData::Null),
+                ..m.clone()
+            };
+            self.apply(a, Verdict::Exit, &m);
+            self.settle_source(source, &m);
+        }
+    }
+
+    /// A late or future sample: true where the clock becomes suspect with it (8.20).
+    pub(super) fn clock_misses(&mut self, source: SourceIx) -> bool {
+        let now = self.now;
+        let state = &mut self.sources[source.index()];
+        if state.recorded || state.suspect_after <= 0 {
+            return false;
+        }
+        match state.run_start {
+            Some(since) => now.saturating_sub(since) >= state.suspect_after,
+            None => {
+                state.run_start = Some(now);
+                for p in &state.points {
+                    self.points[p.index()].quick = false;
+                }
+                false
+            }
+        }
+    }
+
+    pub(super) fn suspect_clock(&mut self, source: SourceIx, p: PointIx, raw: i64) {
+        let state = &mut self.sources[source.index()];
+        state.run_start = None;
+        state.suspect = Some(Recovery {
+            good_since: None,
+            raw: [(p, raw)].into(),
+        });
+        let m = self.at_source(Quality::UncertainClock);
+        self.raise_source(source, Shade::Clock, &m);
+    }
+
+    /// A sample of a suspect source: true where its clock is believed again from this one on.
+    pub(super) fn clock_recovers(
+        &mut self,
+        source: SourceIx,
+        p: PointIx,
+        raw: i64,
+        in_time: bool,
+    ) -> bool {
+        let now = self.now;
+        let state = &mut self.sources[source.index()];
+        let Some(recovery) = &mut state.suspect else {
+            return true;
+        };
+        let newer = recovery
+            .raw
+            .insert(p, raw)
+            .is_none_or(|before| raw > before);
+        if !(in_time && newer) {
+            recovery.good_since = None;
+            return false;
+        }
+        let since = *recovery.good_since.get_or_insert(now);
+        if now.saturating_sub(since) < state.suspect_after {
+            return false;
+        }
+        state.suspect = None;
+        // Live times were arrivals meanwhile: a sample in time is not late for having been sent
+        // before the last one arrived.
+        for p in &state.points {
+            if let Some(point) = self.points.get_mut(p.index()) {
+                point.newest = point.newest.min(raw.saturating_sub(1));
+            }
+        }
+        true
+    }
+
+    /// Keeps count for the source's storm.
+    pub(super) fn count_bad(&mut self, p: PointIx, bad: bool) {
+        let flags = &mut self.points[p.index()].flags;
+        if flags.counted_bad == bad {
+            return;
+        }
+        flags.counted_bad = bad;
+        let state = &mut self.sources[self.table.point(p).source.index()];
+        if bad {
+            state.bad_points += 1;
+        } else {
+            state.bad_points -= 1;
+        }
+    }
+
+    /// A storm on one device collapses into one alarm (section 4, `quality`): called before a
+    /// point's own alarm of this kind becomes active.
+    pub(super) fn collapse_storm(&mut self, p: PointIx) {
+        let source = self.table.point(p).source;
+        let state = &mut self.sources[source.index()];
+        if state.storm || state.down || !state.is_storm() {
+            return;
+        }
+        state.storm = true;
+        let m = self.at_source(Quality::BadCommunication);
+        self.raise_source(source, Shade::Storm, &m);
+    }
+
+    /// 1: labels move, delays do not. A step makes no transition; windows over event time are
+    /// begun again, for a step can neither prove nor disprove that a value stands still.
+    pub(super) fn clock_step(&mut self, by_ns: i64) {
+        for source in &mut self.sources {
+            if source.recorded {
+                continue;
+            }
+            for p in &source.points {
+                let gateway_clock = matches!(
+                    self.table.point(*p).binding,
+                    davy_points::Binding::Modbus(_) | davy_points::Binding::Internal
+                );
+                // Stamps of our own clock step back with it; they are not late for that.
+                if gateway_clock && by_ns < 0 {
+                    let point = &mut self.points[p.index()];
+                    point.newest = point.newest.saturating_add(by_ns);
+                }
+            }
+        }
+        self.restart_windows();
+    }
+
+    pub(super) fn new_source(&self, source: SourceIx, points: Vec<PointIx>) -> SourceState {
+        let intervals = points
+            .iter()
+            .map(|p| crate::language::ns(self.table.point(*p).expected_interval));
+        let same = |field: fn(&davy_points::PointDef) -> &String| -> Arc<str> {
+            let mut values = points.iter().map(|p| field(self.table.point(*p)));
+            match values.next() {
+                Some(first) if values.all(|v| v == first) => first.as_str().into(),
+                _ => "".into(),
+            }
+        };
+        SourceState {
+            suspect_after: intervals.max().unwrap_or(0).saturating_mul(3),
+            recorded: self.table.source(source).recorded,
+            hazard: same(|p| &p.hazard),
+            area: same(|p| &p.area),
+            points,
+            ..SourceState::default()
+        }
+    }
+}
+
+impl SourceState {
+    fn is_storm(&self) -> bool {
+        self.bad_points >= STORM_POINTS && u64::from(self.bad_points) * 2 > self.points.len() as u64
+    }
+}

@@ -1,0 +1,3 @@
+//! Behaviours of the engine, each named by the clause that asks for it.
+
+mod level;

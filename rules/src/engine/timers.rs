@@ -1,0 +1,56 @@
+//! Deadlines in the order in which they act. An entry is only a hint: whoever owns the deadline
+//! checks, when it comes up, whether it still holds.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use davy_points::PointIx;
+
+use crate::language::AlarmIx;
+
+/// Within one instant on-delays come first, worst first, then re-alarms; staleness comes after
+/// every input of its instant (8.2, 8.19).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Deadline {
+    OnDelay { badness: u8, alarm: AlarmIx },
+    Realarm { alarm: AlarmIx },
+    Stale { point: PointIx },
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<(i64, Deadline)>>,
+}
+
+impl Timers {
+    pub(super) fn push(&mut self, due: i64, what: Deadline) {
+        if due < i64::MAX {
+            self.heap.push(Reverse((due, what)));
+        }
+    }
+
+    /// The first instant at which something acts. A stale deadline acts strictly later (8.7).
+    #[inline]
+    pub(super) fn next(&self) -> Option<i64> {
+        self.heap
+            .peek()
+            .map(|Reverse((due, what))| acts_at(*due, *what))
+    }
+
+    /// The next deadline that acts at or before `at`.
+    pub(super) fn pop_due(&mut self, at: i64) -> Option<(i64, Deadline)> {
+        let Reverse((due, what)) = *self.heap.peek()?;
+        if acts_at(due, what) > at {
+            return None;
+        }
+        self.heap.pop();
+        Some((due, what))
+    }
+}
+
+fn acts_at(due: i64, what: Deadline) -> i64 {
+    match what {
+        Deadline::Stale { .. } => due.saturating_add(1),
+        _ => due,
+    }
+}

@@ -1,0 +1,564 @@
+//! Checked rules, resolved for every point of a table: one [`AlarmDef`] per (rule, tag, level).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use davy_points::{Life, PointIx, PointTable, Priority, QualityClass, SourceIx, Span};
+use sha2::{Digest, Sha256};
+
+use super::expression::Expression;
+use crate::alarm::Level;
+
+/// What a rule judges by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Limits with deadband and delays.
+    Level,
+    /// No admitted arrival for too long.
+    Stale,
+    /// Samples arrive, the value does not move, though it should.
+    Stuck,
+    /// Quality class in a set for a duration.
+    Quality,
+    /// Built in: a source is lost, or its clock is.
+    Source,
+    /// Built in: a part of the process itself has failed.
+    System,
+}
+
+impl Kind {
+    /// As in records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Level => "level",
+            Kind::Stale => "stale",
+            Kind::Stuck => "stuck",
+            Kind::Quality => "quality",
+            Kind::Source => "source",
+            Kind::System => "system",
+        }
+    }
+}
+
+/// What a level rule makes of Bad input (`alarm-engine.md` 3.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnBad {
+    /// Keep the last state, UNKNOWN.
+    #[default]
+    Hold,
+    /// Raise the rule's own alarm at level `bad`.
+    Alarm,
+    /// A finite Bad value may raise, never return.
+    UseValue,
+}
+
+impl OnBad {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            OnBad::Hold => "hold",
+            OnBad::Alarm => "alarm",
+            OnBad::UseValue => "use_value",
+        }
+    }
+}
+
+/// Settings of a rule of kind `stuck`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StuckSettings {
+    /// `max − min ≤ epsilon` over the window is standing still.
+    pub epsilon: f64,
+    /// Window in event time, ns.
+    pub window_ns: i64,
+    /// Activity witness; none: always Unknown.
+    pub witness: Option<Arc<Expression>>,
+}
+
+/// A rule: what its alarms have in common.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Stable id; `table`, `stale`, `quality`, `source` and `system` are implicit ones.
+    pub id: Arc<str>,
+    /// Kind.
+    pub kind: Kind,
+    /// Guidance page, or empty.
+    pub guidance: Arc<str>,
+    /// Sentence of its own in place of the rendered one.
+    pub text: Option<Arc<str>>,
+    /// File and place; none for implicit rules.
+    pub origin: Option<(PathBuf, Span)>,
+    /// Policy for Bad input.
+    pub on_bad: OnBad,
+    /// `pending = "strict"`: the first Good sample that does not enter cancels (3.6).
+    pub strict: bool,
+    /// Gap that a pending start may bridge, ns; none: two expected intervals (3.6).
+    pub gap_tolerance_ns: Option<i64>,
+    /// Re-alarm time of an acknowledged alarm, ns.
+    pub realarm_ns: Option<i64>,
+    /// Overrides "priority 1 or 2" as safety class.
+    pub safety: Option<bool>,
+    /// Classes that kind `quality` raises on.
+    pub classes: Vec<QualityClass>,
+    /// Kind `stuck`.
+    pub stuck: Option<StuckSettings>,
+}
+
+/// Dense index of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleIx(pub(crate) u32);
+
+/// Dense index of an alarm. Never on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AlarmIx(pub(crate) u32);
+
+impl AlarmIx {
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What an alarm is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A point.
+    Point(PointIx),
+    /// A source.
+    Source(SourceIx),
+    /// A part of the process, by its place in the engine's list.
+    Part(u32),
+}
+
+/// One alarm: (rule, tag, level), with what it needs to be judged.
+#[derive(Debug, Clone, Copy)]
+pub struct AlarmDef {
+    /// Its rule.
+    pub rule: RuleIx,
+    /// What it is about.
+    pub subject: Subject,
+    /// Level.
+    pub level: Level,
+    /// Priority.
+    pub priority: Priority,
+    /// Limit; none for kinds without one.
+    pub limit: Option<f64>,
+    /// Deadband, acts on exit only (3.5).
+    pub deadband: f64,
+    /// On-delay, ns; for `stale` the silence that is allowed.
+    pub on_delay_ns: i64,
+    /// Off-delay, ns.
+    pub off_delay_ns: i64,
+}
+
+/// Which side of the process a level guards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    High,
+    Low,
+}
+
+impl AlarmDef {
+    pub(crate) fn side(&self) -> Option<Side> {
+        match self.level {
+            Level::H | Level::Hh | Level::Hhh => Some(Side::High),
+            Level::L | Level::Ll => Some(Side::Low),
+            _ => None,
+        }
+    }
+
+    /// Entry bound, and exit bound computed once (8.1).
+    pub(crate) fn bounds(&self) -> (f64, f64) {
+        let limit = self.limit.unwrap_or(f64::NAN);
+        match self.side() {
+            Some(Side::Low) => (limit, limit + self.deadband),
+            _ => (limit, limit - self.deadband),
+        }
+    }
+}
+
+/// The alarms of one point: level alarms first, worst first on each side.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PointAlarms {
+    pub(crate) first: u32,
+    pub(crate) levels: u16,
+    pub(crate) all: u16,
+}
+
+/// All rules of a site, resolved against its point table.
+#[derive(Debug, Clone)]
+pub struct RuleSet {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) alarms: Vec<AlarmDef>,
+    pub(crate) points: Vec<PointAlarms>,
+    /// `source/<id>/loss_of_view` of each source.
+    pub(crate) sources: Vec<AlarmIx>,
+    /// Rule of the built-in system alarms.
+    pub(crate) system: RuleIx,
+}
+
+impl RuleSet {
+    /// All rules, implicit ones included.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// A rule.
+    #[must_use]
+    pub fn rule(&self, ix: RuleIx) -> &Rule {
+        &self.rules[ix.0 as usize]
+    }
+
+    /// All alarms that stand from the beginning; those of `system` come as parts report.
+    #[allow(clippy::cast_possible_truncation)] // built with u32 indexes
+    pub fn alarms(&self) -> impl ExactSizeIterator<Item = (AlarmIx, &AlarmDef)> {
+        self.alarms
+            .iter()
+            .enumerate()
+            .map(|(i, a)| (AlarmIx(i as u32), a))
+    }
+
+    /// One alarm.
+    #[must_use]
+    pub fn alarm(&self, ix: AlarmIx) -> &AlarmDef {
+        &self.alarms[ix.index()]
+    }
+
+    /// The alarms of a point, level alarms first.
+    pub fn of_point(&self, point: PointIx) -> impl Iterator<Item = (AlarmIx, &AlarmDef)> {
+        let p = self.points[point.index()];
+        (p.first..p.first + u32::from(p.all)).map(|i| (AlarmIx(i), &self.alarms[i as usize]))
+    }
+
+    /// The loss-of-view alarm of a source.
+    #[must_use]
+    pub fn of_source(&self, source: SourceIx) -> AlarmIx {
+        self.sources[source.index()]
+    }
+
+    /// Safety class: priority 1 or 2 unless the rule says otherwise (section 1); loss of view
+    /// and `bad` never (8.19).
+    #[must_use]
+    pub fn is_safety(&self, def: &AlarmDef) -> bool {
+        if matches!(def.level, Level::LossOfView | Level::Bad) {
+            return false;
+        }
+        self.rule(def.rule)
+            .safety
+            .unwrap_or(def.priority <= Priority::HIGH)
+    }
+
+    /// SHA-256 (hex, first 16 characters) of the rule as it runs for this alarm: its settings and
+    /// everything resolved from the point.
+    #[must_use]
+    pub fn rule_rev(&self, def: &AlarmDef, table: &PointTable) -> String {
+        let rule = self.rule(def.rule);
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "{}|{}|{}|{}|{}|{:?}|{:?}|{:?}|{:?}|{}",
+            rule.id,
+            rule.kind.name(),
+            rule.guidance,
+            rule.on_bad.name(),
+            rule.strict,
+            rule.gap_tolerance_ns,
+            rule.realarm_ns,
+            rule.safety,
+            rule.classes,
+            rule.text.as_deref().unwrap_or(""),
+        );
+        if let Some(s) = &rule.stuck {
+            let witness = s.witness.as_ref().map_or("", |w| w.text());
+            let _ = write!(text, "|{:?}|{}|{witness}", s.epsilon, s.window_ns);
+        }
+        let siblings: Vec<&AlarmDef> = match def.subject {
+            Subject::Point(p) => {
+                let _ = write!(text, "|{}", table.point(p).tag);
+                self.of_point(p)
+                    .map(|(_, a)| a)
+                    .filter(|a| a.rule == def.rule)
+                    .collect()
+            }
+            Subject::Source(s) => {
+                let _ = write!(text, "|{}", table.source(s).id);
+                vec![def]
+            }
+            Subject::Part(_) => vec![def],
+        };
+        for a in siblings {
+            let _ = write!(
+                text,
+                "|{} {} {:?} {:?} {} {}",
+                a.level,
+                a.priority.get(),
+                a.limit,
+                a.deadband,
+                a.on_delay_ns,
+                a.off_delay_ns
+            );
+        }
+        hex16(&Sha256::digest(text.as_bytes()))
+    }
+
+    /// The alarm named `rule/tag/level`, if it stands from the beginning.
+    #[must_use]
+    pub fn find(&self, name: &str, table: &PointTable) -> Option<AlarmIx> {
+        let (rule, rest) = name.split_once('/')?;
+        let (subject, level) = rest.rsplit_once('/')?;
+        if rule == "source" {
+            let (ix, _) = table.sources().find(|(_, s)| &*s.id == subject)?;
+            return (level == Level::LossOfView.name()).then(|| self.of_source(ix));
+        }
+        let point = table.find(subject)?;
+        self.of_point(point)
+            .find(|(_, a)| &*self.rule(a.rule).id == rule && a.level.name() == level)
+            .map(|(ix, _)| ix)
+    }
+
+    /// Name of an alarm that stands from the beginning.
+    #[must_use]
+    pub fn name(&self, def: &AlarmDef, table: &PointTable) -> String {
+        let subject: &str = match def.subject {
+            Subject::Point(p) => &table.point(p).tag,
+            Subject::Source(s) => &table.source(s).id,
+            Subject::Part(_) => "",
+        };
+        format!("{}/{subject}/{}", self.rule(def.rule).id, def.level)
+    }
+}
+
+pub(crate) fn hex16(digest: &[u8]) -> String {
+    let mut out = String::with_capacity(16);
+    for b in digest.iter().take(8) {
+        let _ = write!(out, "{b:02x}");
+    }
+    out
+}
+
+/// Puts the alarms of every point side by side. `language` fills it rule by rule.
+pub(crate) struct Builder<'a> {
+    table: &'a PointTable,
+    rules: Vec<Rule>,
+    by_point: BTreeMap<PointIx, Vec<AlarmDef>>,
+}
+
+impl<'a> Builder<'a> {
+    pub(crate) fn new(table: &'a PointTable) -> Builder<'a> {
+        Builder {
+            table,
+            rules: Vec::new(),
+            by_point: BTreeMap::new(),
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // a site has few rules
+    pub(crate) fn rule(&mut self, rule: Rule) -> RuleIx {
+        self.rules.push(rule);
+        RuleIx((self.rules.len() - 1) as u32)
+    }
+
+    pub(crate) fn alarm(&mut self, point: PointIx, def: AlarmDef) {
+        self.by_point.entry(point).or_default().push(def);
+    }
+
+    fn covered(&self, point: PointIx, kind: Kind) -> bool {
+        self.by_point.get(&point).is_some_and(|alarms| {
+            alarms
+                .iter()
+                .any(|a| self.rules[a.rule.0 as usize].kind == kind)
+        })
+    }
+
+    /// Adds what no rule file covers, then closes the set.
+    #[allow(clippy::cast_possible_truncation)] // a table has fewer than 2^32 points, a point few alarms
+    pub(crate) fn finish(mut self) -> RuleSet {
+        let table_rule = self.rule(Rule::implicit("table", Kind::Level));
+        let stale_rule = self.rule(Rule::implicit("stale", Kind::Stale));
+        let quality_rule = self.rule(Rule {
+            classes: vec![QualityClass::Bad],
+            ..Rule::implicit("quality", Kind::Quality)
+        });
+        let source_rule = self.rule(Rule::implicit("source", Kind::Source));
+        let system_rule = self.rule(Rule::implicit("system", Kind::System));
+        for (ix, point) in self.table.iter() {
+            if point.life == Life::Planned {
+                continue;
+            }
+            if !self.covered(ix, Kind::Level) {
+                for level in [Level::Hh, Level::H, Level::Ll, Level::L] {
+                    if let Some(limit) = table_limit(point, level) {
+                        self.alarm(
+                            ix,
+                            AlarmDef {
+                                rule: table_rule,
+                                subject: Subject::Point(ix),
+                                level,
+                                priority: point.priority.unwrap_or_else(|| default_priority(level)),
+                                limit: Some(limit),
+                                deadband: point.deadband,
+                                on_delay_ns: ns(point.on_delay),
+                                off_delay_ns: ns(point.off_delay),
+                            },
+                        );
+                    }
+                }
+            }
+            if point.life != Life::InService {
+                continue;
+            }
+            if !self.covered(ix, Kind::Stale) && !point.stale_after.is_zero() {
+                let delay = ns(point.stale_after);
+                self.alarm(ix, plain(stale_rule, ix, Level::Stale, delay, 0));
+            }
+            if !self.covered(ix, Kind::Quality) {
+                let delay = ns(point.expected_interval).saturating_mul(2);
+                self.alarm(ix, plain(quality_rule, ix, Level::Bad, delay, 0));
+            }
+        }
+        self.blind_alarms();
+
+        let mut alarms = Vec::new();
+        let mut points = vec![PointAlarms::default(); self.table.len()];
+        let mut worst: Vec<Priority> = vec![Priority::MEDIUM; self.table.sources().len()];
+        for (ix, mut of_point) in std::mem::take(&mut self.by_point) {
+            of_point.sort_by_key(|a| (a.side().is_none(), a.rule, order(a.level)));
+            let levels = of_point.iter().filter(|a| a.side().is_some()).count();
+            points[ix.index()] = PointAlarms {
+                first: alarms.len() as u32,
+                levels: levels as u16,
+                all: of_point.len() as u16,
+            };
+            let of_source = &mut worst[self.table.point(ix).source.index()];
+            for a in &of_point {
+                *of_source = (*of_source).min(a.priority);
+            }
+            alarms.append(&mut of_point);
+        }
+        let mut sources = Vec::new();
+        for (ix, _) in self.table.sources() {
+            sources.push(AlarmIx(alarms.len() as u32));
+            alarms.push(AlarmDef {
+                rule: source_rule,
+                subject: Subject::Source(ix),
+                level: Level::LossOfView,
+                priority: worst[ix.index()],
+                limit: None,
+                deadband: 0.0,
+                on_delay_ns: 0,
+                off_delay_ns: 0,
+            });
+        }
+        RuleSet {
+            rules: self.rules,
+            alarms,
+            points,
+            sources,
+            system: system_rule,
+        }
+    }
+
+    /// `rule/tag/loss_of_view` wherever a pending start outside the safety class can go blind (3.6).
+    fn blind_alarms(&mut self) {
+        let rules = &self.rules;
+        for (&ix, alarms) in &mut self.by_point {
+            let mut need: Vec<RuleIx> = alarms
+                .iter()
+                .filter(|a| {
+                    let rule = &rules[a.rule.0 as usize];
+                    let safety = rule.safety.unwrap_or(a.priority <= Priority::HIGH);
+                    a.side().is_some() && a.on_delay_ns > 0 && !safety
+                })
+                .map(|a| a.rule)
+                .collect();
+            need.dedup();
+            for rule in need {
+                let given = alarms
+                    .iter()
+                    .any(|a| a.rule == rule && a.level == Level::LossOfView);
+                if !given {
+                    alarms.push(plain(rule, ix, Level::LossOfView, 0, 0));
+                }
+            }
+        }
+    }
+}
+
+impl Rule {
+    pub(crate) fn implicit(id: &str, kind: Kind) -> Rule {
+        Rule {
+            id: id.into(),
+            kind,
+            guidance: "".into(),
+            text: None,
+            origin: None,
+            on_bad: OnBad::Hold,
+            strict: false,
+            gap_tolerance_ns: None,
+            realarm_ns: None,
+            safety: None,
+            classes: Vec::new(),
+            stuck: None,
+        }
+    }
+}
+
+/// An alarm without a limit, priority 3 unless given.
+pub(crate) fn plain(
+    rule: RuleIx,
+    point: PointIx,
+    level: Level,
+    on_delay_ns: i64,
+    off_delay_ns: i64,
+) -> AlarmDef {
+    AlarmDef {
+        rule,
+        subject: Subject::Point(point),
+        level,
+        priority: Priority::MEDIUM,
+        limit: None,
+        deadband: 0.0,
+        on_delay_ns,
+        off_delay_ns,
+    }
+}
+
+/// Worst first on each side; what judges the signal itself comes after the process.
+pub(crate) const fn order(level: Level) -> u8 {
+    match level {
+        Level::Hhh => 0,
+        Level::Hh => 1,
+        Level::H => 2,
+        Level::Ll => 3,
+        Level::L => 4,
+        Level::On => 5,
+        Level::LossOfView => 6,
+        Level::Bad => 7,
+        Level::Stale => 8,
+    }
+}
+
+/// Default priorities of `formats.md` section 2: LL and HH 1, L and H 2.
+pub(crate) const fn default_priority(level: Level) -> Priority {
+    match level {
+        Level::Ll | Level::Hh | Level::Hhh => Priority::CRITICAL,
+        Level::L | Level::H => Priority::HIGH,
+        _ => Priority::MEDIUM,
+    }
+}
+
+pub(crate) fn table_limit(point: &davy_points::PointDef, level: Level) -> Option<f64> {
+    match level {
+        Level::Ll => point.limits.ll,
+        Level::L => point.limits.l,
+        Level::H => point.limits.h,
+        Level::Hh => point.limits.hh,
+        _ => None,
+    }
+}
+
+pub(crate) fn ns(d: std::time::Duration) -> i64 {
+    i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,151 @@
+//! The words of an alarm, in the site's language: one short sentence that names the tag, what it
+//! measures, the value and the limit it passed. Nothing here decides anything.
+
+use davy_points::{PointDef, Value};
+
+use super::ruleset::{AlarmDef, Kind, Rule};
+use crate::alarm::Level;
+
+/// What the sentence is about.
+pub(crate) enum About<'a> {
+    Point(&'a PointDef),
+    Source(&'a str),
+    Part(&'a str),
+}
+
+/// Why a source alarm stands, or which shade a `stuck` alarm has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Shade {
+    #[default]
+    Plain,
+    /// `stuck suspected`: the witness is Unknown (section 4, `stuck`).
+    Suspected,
+    /// The source's clock cannot be trusted (3.10).
+    Clock,
+    /// Most of a device's points are Bad: one alarm for all of them (section 4, `quality`).
+    Storm,
+}
+
+pub(crate) fn sentence(
+    rule: &Rule,
+    def: &AlarmDef,
+    about: &About<'_>,
+    value: &Value,
+    shade: Shade,
+) -> String {
+    if let Some(text) = &rule.text {
+        return text.to_string();
+    }
+    match about {
+        About::Source(id) => match shade {
+            Shade::Clock => format!("数据源 {id} 时钟不可信"),
+            Shade::Storm => format!("数据源 {id} 多数测点质量坏"),
+            _ => format!("数据源 {id} 通信中断"),
+        },
+        About::Part(part) => format!("{} 故障", part_name(part)),
+        About::Point(point) => {
+            let head = if point.description.is_empty() {
+                point.tag.to_string()
+            } else {
+                format!("{} {}", point.tag, point.description)
+            };
+            match (rule.kind, def.level) {
+                (_, Level::LossOfView) => format!("{head} 报警判断期间失去数据"),
+                (Kind::Stuck, _) if shade == Shade::Suspected => {
+                    format!("{head} 疑似卡滞，停在 {}", measured(point, value, None))
+                }
+                (Kind::Stuck, _) => format!("{head} 卡滞，停在 {}", measured(point, value, None)),
+                (Kind::Stale, _) => format!("{head} 数据中断"),
+                (_, Level::Bad) => format!("{head} 数据质量坏"),
+                _ => {
+                    let limit = def.limit.unwrap_or(f64::NAN);
+                    let sign = match def.level {
+                        Level::L | Level::Ll => '≤',
+                        _ => '≥',
+                    };
+                    let limit_text = with_unit(point, &number(limit, decimals(point, Some(limit))));
+                    let value = measured(point, value, Some(limit));
+                    format!(
+                        "{head} {value} {sign} {} {limit_text}",
+                        level_name(def.level)
+                    )
+                }
+            }
+        }
+    }
+}
+
+/// 高高限 and its kin.
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Ll => "低低限",
+        Level::L => "低限",
+        Level::H => "高限",
+        Level::Hh => "高高限",
+        Level::Hhh => "高高高限",
+        _ => "限值",
+    }
+}
+
+fn part_name(part: &str) -> &str {
+    match part {
+        "journal" => "报警日志",
+        "series" => "历史存储",
+        "delivery" => "上传",
+        other => other,
+    }
+}
+
+fn measured(point: &PointDef, value: &Value, limit: Option<f64>) -> String {
+    match value.number() {
+        Some(v) if v.is_finite() => with_unit(point, &number(v, decimals(point, limit))),
+        _ => "无数据".to_owned(),
+    }
+}
+
+fn with_unit(point: &PointDef, number: &str) -> String {
+    if point.unit.is_empty() {
+        number.to_owned()
+    } else {
+        format!("{number} {}", point.unit)
+    }
+}
+
+fn number(v: f64, decimals: usize) -> String {
+    format!("{v:.decimals$}")
+}
+
+/// About a thousandth of the range, and never fewer than the limit was written with.
+fn decimals(point: &PointDef, limit: Option<f64>) -> usize {
+    let span = match (point.low, point.high) {
+        (Some(low), Some(high)) => high - low,
+        _ => limit.map_or(1.0, f64::abs),
+    };
+    let by_span = match span {
+        s if s >= 1000.0 => 0,
+        s if s >= 100.0 => 1,
+        s if s >= 1.0 => 2,
+        _ => 4,
+    };
+    let written = limit.map_or(0, |l| {
+        let text = format!("{l}");
+        text.split_once('.').map_or(0, |(_, f)| f.len()).min(6)
+    });
+    by_span.max(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_follow_the_range_and_the_limit() {
+        let mut point = crate::proof::plant::point("LT-101B");
+        point.low = Some(0.0);
+        point.high = Some(14.0);
+        assert_eq!(decimals(&point, Some(12.2)), 2);
+        assert_eq!(decimals(&point, Some(12.125)), 3);
+        point.high = Some(1000.0);
+        assert_eq!(decimals(&point, Some(28.0)), 0);
+    }
+}

@@ -1,0 +1,61 @@
+//! Points for tests.
+
+use std::time::Duration;
+
+use davy_points::{Binding, Life, Limits, PointDef, PointTable, PollClass, Scaling, SourceDef};
+
+/// A point with range 0–100, polled every second, stale after three.
+pub(crate) fn point(tag: &str) -> PointDef {
+    let mut sources = PointTable::new();
+    let source = sources.add_source(source("plc", false));
+    PointDef {
+        tag: tag.into(),
+        description: String::new(),
+        hazard: "TF3".to_owned(),
+        area: "north".to_owned(),
+        class: "tank_level".to_owned(),
+        unit: "m".to_owned(),
+        low: Some(0.0),
+        high: Some(100.0),
+        source,
+        binding: Binding::Internal,
+        scaling: Scaling::default(),
+        poll: PollClass::Normal,
+        expected_interval: Duration::from_secs(1),
+        stale_after: Duration::from_secs(3),
+        report_deadband: None,
+        limits: Limits::default(),
+        deadband: 0.0,
+        on_delay: Duration::ZERO,
+        off_delay: Duration::ZERO,
+        priority: None,
+        sentinels: Vec::new(),
+        life: Life::InService,
+        calibration_due: None,
+        note: String::new(),
+        span: 0..0,
+    }
+}
+
+pub(crate) fn source(id: &str, recorded: bool) -> SourceDef {
+    SourceDef {
+        id: id.into(),
+        gateway: "gw-03".into(),
+        recorded,
+    }
+}
+
+/// Points with these tags on one source `plc` of gateway `gw-03`.
+pub(crate) fn table_of(tags: &[&str]) -> PointTable {
+    table(tags.iter().map(|t| point(t)))
+}
+
+pub(crate) fn table(points: impl IntoIterator<Item = PointDef>) -> PointTable {
+    let mut table = PointTable::new();
+    let source = table.add_source(source("plc", false));
+    for mut p in points {
+        p.source = source;
+        table.add(p).expect("tags differ");
+    }
+    table
+}

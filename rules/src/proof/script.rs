@@ -1,0 +1,343 @@
+//! Scripts of our own tests: a series in, a list of transitions out, both as an engineer reads
+//! them. `check(plant, script, expected)`.
+//!
+//! A script has one step a line: a time, then what happens.
+//! ```text
+//! 0s    LT=50                 a Good sample, stamped now
+//! 1s    LT=50 uncertain       or bad, nan, none; at=0.5s is its own time, seq=7 its sequence
+//! 2s    tick
+//! 3s    ack table/LT/hh       the alarm's open occurrence; also un_ack, silence, shelve
+//! 4s    down · up             the source
+//! 5s    health journal bad
+//! 6s    step -3600s           the wall clock
+//! 7s    image                 what a kill falls back to
+//! 9s    restart · kill        the process was away since the step before
+//! ```
+//! Expected lines: `TIME ALARM FROM>TO CAUSE`, then the marks that are on: flags, `unknown`,
+//! `silent` (open and unacknowledged, but not audible).
+
+use std::sync::Arc;
+
+use davy_points::{Mono, NoData, PointTable, Quality, Sample, SourceEvent, Timestamp, Value};
+
+use crate::alarm::{Command, CommandResult, Eval, Transition, VERSION, Verb};
+use crate::engine::{Engine, EngineImage, Envelope, Identity, Input, Output, Restored};
+use crate::language::RuleSet;
+
+/// Wall time of second 0.
+pub(crate) const BASE: i64 = 1_700_000_000_000_000_000;
+
+pub(crate) struct Rig {
+    pub(crate) engine: Engine,
+    pub(crate) rules: Arc<RuleSet>,
+    pub(crate) table: Arc<PointTable>,
+    pub(crate) transitions: Vec<Transition>,
+    pub(crate) results: Vec<CommandResult>,
+    pub(crate) log: Vec<Envelope>,
+    pub(crate) stored: Vec<(String, Quality)>,
+    image: Option<EngineImage>,
+    seq: u64,
+    sample_seq: u64,
+    commands: u64,
+    /// Script time of the process's monotonic zero.
+    origin: i64,
+    /// Wall minus script time.
+    wall: i64,
+    last: i64,
+}
+
+impl Rig {
+    pub(crate) fn new(table: PointTable, rules: RuleSet) -> Rig {
+        let (table, rules) = (Arc::new(table), Arc::new(rules));
+        let mut rig = Rig {
+            engine: start(&rules, &table, Restored::default(), 0, BASE),
+            rules,
+            table,
+            transitions: Vec::new(),
+            results: Vec::new(),
+            log: Vec::new(),
+            stored: Vec::new(),
+            image: None,
+            seq: 0,
+            sample_seq: 0,
+            commands: 0,
+            origin: 0,
+            wall: BASE,
+            last: 0,
+        };
+        rig.drain();
+        rig
+    }
+
+    pub(crate) fn run(&mut self, script: &str) {
+        for line in script.lines() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (at, what) = line.split_once(' ').unwrap_or_else(|| panic!("{line}"));
+            let at = seconds(at);
+            for step in what.split(';') {
+                self.step(at, step.trim());
+                self.last = at;
+            }
+        }
+    }
+
+    fn step(&mut self, at: i64, step: &str) {
+        let words: Vec<&str> = step.split_whitespace().collect();
+        match words[..] {
+            ["tick"] => self.give(at, Input::Tick),
+            [verb @ ("ack" | "un_ack" | "silence" | "shelve"), alarm] => {
+                let occurrence = self.occurrence(alarm);
+                self.command_for(at, verb, &occurrence);
+            }
+            ["down" | "up"] => {
+                let (source, _) = self.table.sources().next().unwrap();
+                let up = words[0] == "up";
+                self.give(
+                    at,
+                    Input::SourceStatus(SourceEvent {
+                        source,
+                        up,
+                        quality: Quality::BadCommunication,
+                    }),
+                );
+            }
+            ["health", part, how] => self.give(
+                at,
+                Input::Health {
+                    part: part.to_owned(),
+                    ok: how == "ok",
+                    detail: String::new(),
+                },
+            ),
+            ["step", by] => {
+                let by_ns = seconds(by);
+                self.wall += by_ns;
+                self.give(at, Input::ClockStep { by_ns });
+            }
+            ["image"] => self.image = Some(self.engine.image()),
+            ["restart"] => {
+                self.image = Some(self.engine.image());
+                self.restart(at);
+            }
+            ["kill"] => self.restart(at),
+            _ => self.sample(at, &words),
+        }
+    }
+
+    fn sample(&mut self, at: i64, words: &[&str]) {
+        let (tag, value) = words[0]
+            .split_once('=')
+            .unwrap_or_else(|| panic!("{words:?}"));
+        let point = self
+            .table
+            .find(tag)
+            .unwrap_or_else(|| panic!("no point {tag}"));
+        self.sample_seq += 1;
+        let now = Timestamp(self.wall + at);
+        let mut s = Sample {
+            point,
+            value: match value {
+                "nan" => Value::F64(f64::NAN),
+                "inf" => Value::F64(f64::INFINITY),
+                "none" => Value::none(NoData::NoAnswer),
+                v => Value::F64(v.parse().unwrap()),
+            },
+            quality: Quality::Good,
+            source_time: now,
+            offset_ns: 0,
+            uncertainty_ns: 0,
+            arrival_time: now,
+            seq: self.sample_seq,
+        };
+        for word in &words[1..] {
+            match word.split_once('=') {
+                Some(("at", t)) => s.source_time = Timestamp(self.wall + seconds(t)),
+                Some(("seq", n)) => s.seq = n.parse().unwrap(),
+                None if *word == "uncertain" => s.quality = Quality::UncertainRange,
+                None if *word == "bad" => s.quality = Quality::BadSensorFailure,
+                _ => panic!("{word}"),
+            }
+        }
+        self.give(at, Input::Sample(s));
+    }
+
+    pub(crate) fn command_for(&mut self, at: i64, verb: &str, occurrence: &str) {
+        self.commands += 1;
+        let verb = match verb {
+            "ack" => Verb::Ack,
+            "un_ack" => Verb::UnAck,
+            "silence" => Verb::Silence,
+            _ => Verb::Shelve,
+        };
+        let c = Command {
+            v: VERSION,
+            id: format!("c{}", self.commands),
+            alarm: None,
+            occurrence: Some(occurrence.to_owned()),
+            verb,
+            actor: "shift-a".to_owned(),
+            role: "operator".to_owned(),
+            reason: String::new(),
+            until: None,
+            issued_at: Timestamp(self.wall + at),
+            expires_at: None,
+        };
+        self.give(at, Input::Command(c));
+    }
+
+    /// Latest occurrence of an alarm.
+    pub(crate) fn occurrence(&self, alarm: &str) -> String {
+        self.transitions
+            .iter()
+            .rev()
+            .find(|t| &*t.alarm == alarm)
+            .map(|t| t.occurrence.to_string())
+            .unwrap_or_else(|| panic!("{alarm} has had no occurrence"))
+    }
+
+    pub(crate) fn give(&mut self, at: i64, input: Input) {
+        self.seq += 1;
+        let e = Envelope {
+            seq: self.seq,
+            mono: Mono(u64::try_from(at - self.origin).unwrap()),
+            wall: Timestamp(self.wall + at),
+            input,
+        };
+        let stored = self.engine.handle(&e);
+        if let (Input::Sample(s), Some(q)) = (&e.input, stored) {
+            let tag = self.table.point(s.point).tag.to_string();
+            self.stored.push((tag, q));
+        }
+        self.log.push(e);
+        self.drain();
+        self.last = at;
+    }
+
+    /// The process was away since the last step; what the journal has, comes back.
+    fn restart(&mut self, at: i64) {
+        let image = self.image.clone();
+        let after = image.as_ref().map_or(0, |i| i.seq);
+        let json = serde_json::to_vec(&image).unwrap();
+        let restored = Restored {
+            image: serde_json::from_slice(&json).unwrap(),
+            transitions: self
+                .transitions
+                .iter()
+                .filter(|t| t.seq > after)
+                .cloned()
+                .collect(),
+            stopped_at: Some(Timestamp(self.wall + self.last)),
+        };
+        self.origin = at;
+        self.engine = start(&self.rules, &self.table, restored, 0, self.wall + at);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(out) = self.engine.poll() {
+            match out {
+                Output::Transition(t) => self.transitions.push(*t),
+                Output::Result(r) => self.results.push(r),
+                Output::WakeAt(_) => {}
+            }
+        }
+    }
+
+    /// The transitions as expected lines.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.transitions.iter().map(line).collect()
+    }
+}
+
+pub(crate) fn identity() -> Identity {
+    Identity {
+        site: "demo".into(),
+        owner: "gw-03".into(),
+        plan_rev: "0123456789abcdef".into(),
+    }
+}
+
+fn start(
+    rules: &Arc<RuleSet>,
+    table: &Arc<PointTable>,
+    restored: Restored,
+    mono: u64,
+    wall: i64,
+) -> Engine {
+    Engine::start(
+        identity(),
+        rules.clone(),
+        table.clone(),
+        restored,
+        Mono(mono),
+        Timestamp(wall),
+    )
+}
+
+pub(crate) fn line(t: &Transition) -> String {
+    let word = |v: serde_json::Value| v.as_str().unwrap_or("?").to_owned();
+    let json = |v: &dyn erased::Json| word(v.json());
+    let at = (t.recorded_at.0 - BASE) as f64 / 1e9;
+    let mut line = format!(
+        "{at}s {} {}>{} {}",
+        t.alarm,
+        json(&t.from),
+        json(&t.to),
+        json(&t.cause)
+    );
+    for f in &t.flags {
+        line.push(' ');
+        line.push_str(&json(f));
+    }
+    let after = &t.regions.after;
+    if after.eval == Eval::Unknown {
+        line.push_str(" unknown");
+    }
+    if after.open && !after.acked && !after.audible && !after.masked {
+        line.push_str(" silent");
+    }
+    line
+}
+
+mod erased {
+    pub(super) trait Json {
+        fn json(&self) -> serde_json::Value;
+    }
+    impl<T: serde::Serialize> Json for T {
+        fn json(&self) -> serde_json::Value {
+            serde_json::to_value(self).unwrap()
+        }
+    }
+}
+
+/// `5s`, `0.25s`, `-3600s` in nanoseconds.
+pub(crate) fn seconds(text: &str) -> i64 {
+    let number = text.strip_suffix('s').unwrap_or_else(|| panic!("{text}"));
+    let s: f64 = number.parse().unwrap_or_else(|_| panic!("{text}"));
+    (s * 1e9).round() as i64
+}
+
+/// Runs a script against a plant and compares the transition list.
+pub(crate) fn check((table, rules): (PointTable, RuleSet), script: &str, expected: &str) -> Rig {
+    let mut rig = Rig::new(table, rules);
+    rig.run(script);
+    let expected: Vec<&str> = expected
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty() && !l.starts_with('#'))
+        .collect();
+    let got = rig.lines();
+    assert!(
+        got == expected,
+        "\nscript:\n{script}\nexpected:\n  {}\ngot:\n  {}\n",
+        expected.join("\n  "),
+        got.join("\n  ")
+    );
+    for (n, t) in (1_u64..).zip(&rig.transitions) {
+        assert_eq!(t.seq, n, "seq is gapless");
+    }
+    rig
+}
