@@ -1,17 +1,132 @@
 //! Bytes in, samples out: sockets, poll timers, and the only clocks of acquisition.
 //!
 //! Lives here: the lines to field devices and the tasks that read them. May not live here:
-//! rules, storage, what registers or payloads mean (`modbus`, `mqtt`). Read first: [`Batch`].
-use davy_points::{Sample, SourceEvent};
+//! rules, storage, what registers or payloads mean (`modbus`, `mqtt`). Read first: [`Batch`],
+//! then [`spawn`], then [`poller`].
+
+mod clock;
+mod grid;
+mod guarded;
+mod line;
+mod metrics;
+pub mod poller;
+mod tcp_line;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use davy_plan::SiteSource;
+use davy_points::{PointTable, Sample, SourceEvent};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+pub use clock::{Clock, Moment, StepWatch};
+pub use line::{Line, LineError};
+pub use metrics::AcquireMetrics;
+pub use tcp_line::TokioModbusLine;
 
 /// What a source hands to the engine at once: the samples of one scan or message, and what
 /// the source says of itself.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// Ups and downs of the source. They come before the samples of the same batch: a source is
+    /// up before its first value counts, and down before its points are Bad one by one.
+    pub events: Vec<SourceEvent>,
     /// Readings, in the order in which they count.
     pub samples: Vec<Sample>,
-    /// Ups and downs of the source; they stand after the samples of the same batch.
-    pub events: Vec<SourceEvent>,
     /// Fires once the samples are durable in the series.
     pub done: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+/// How long a task may take to finish what it has begun once it is told to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+
+/// The running acquisition. Dropping it stops it.
+#[derive(Debug)]
+pub struct AcquireHandle {
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl AcquireHandle {
+    /// Stops all polling and waits for the thread, at most a little over a second. What was read
+    /// before has been handed over.
+    pub fn stop(mut self) {
+        self.finish();
+    }
+
+    fn finish(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the acquisition thread panicked");
+        }
+    }
+}
+
+impl Drop for AcquireHandle {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// Starts one task for each Modbus source, all on one thread with a runtime of its own. MQTT
+/// sources are passed over. When the queue is full the pollers wait, which is counted; nothing is
+/// dropped.
+///
+/// # Errors
+/// The thread or its runtime could not be made.
+pub fn spawn(
+    sources: &[SiteSource],
+    table: &Arc<PointTable>,
+    tx: &mpsc::Sender<Batch>,
+    clock: Clock,
+    metrics: &AcquireMetrics,
+) -> io::Result<AcquireHandle> {
+    let (stop, stopped) = watch::channel(false);
+    let modbus = sources.iter().filter_map(|s| match s {
+        SiteSource::Modbus(m) => Some(m),
+        SiteSource::Mqtt(_) => None,
+    });
+    let pollers: Vec<_> = modbus
+        .enumerate()
+        .map(|(nth, source)| {
+            let metrics = Arc::new(metrics.source(&source.id));
+            let line = TokioModbusLine::new(source, clock, Arc::clone(&metrics));
+            poller::Poller::new(line, source, nth, table, tx.clone(), clock, metrics)
+        })
+        .collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let thread = std::thread::Builder::new()
+        .name("acquire".into())
+        .spawn(move || runtime.block_on(run(pollers, stopped)))?;
+    Ok(AcquireHandle {
+        stop,
+        thread: Some(thread),
+    })
+}
+
+async fn run(pollers: Vec<poller::Poller<TokioModbusLine>>, mut stopped: watch::Receiver<bool>) {
+    let mut tasks = JoinSet::new();
+    for poller in pollers {
+        tasks.spawn(poller.run(stopped.clone()));
+    }
+    // An error means that the handle is gone, which is the same wish.
+    let _ = stopped.wait_for(|stop| *stop).await;
+    let finish = async {
+        while let Some(task) = tasks.join_next().await {
+            if let Err(error) = task {
+                tracing::error!(%error, "a poller ended badly");
+            }
+        }
+    };
+    let _ = tokio::time::timeout(STOP_WITHIN, finish).await;
 }

@@ -197,6 +197,9 @@ pub struct Scan {
     pub class: PollClass,
     /// In the order of reading: status registers and time first.
     pub blocks: Vec<Block>,
+    /// Points that no request can read: their span is too long, lies beyond the table, or is of
+    /// a type that the table does not hold.
+    pub unreadable: Vec<PointIx>,
 }
 
 /// All that a source reads.
@@ -206,8 +209,6 @@ pub struct ReadPlan {
     pub scans: Vec<Scan>,
     /// How many status registers.
     pub status: usize,
-    /// Points that no request can read: their span is too long, or lies beyond the table.
-    pub unreadable: Vec<(PollClass, PointIx)>,
 }
 
 /// Plans all reads of a source. A recording has one scan only: all its points belong together.
@@ -215,9 +216,8 @@ pub struct ReadPlan {
 pub fn plan_source(source: &ModbusSource, table: &PointTable) -> ReadPlan {
     let recorded = source.clock == Clock::Recorded;
     let mut fastest = None;
-    let mut by_class: BTreeMap<PollClass, Vec<Want>> = BTreeMap::new();
+    let mut by_class: BTreeMap<PollClass, (Vec<Want>, Vec<PointIx>)> = BTreeMap::new();
     let mut status: HashMap<(PollClass, u8, ModbusTable, u16), StatusIx> = HashMap::new();
-    let mut unreadable = Vec::new();
     let class_of = |class| if recorded { PollClass::Fast } else { class };
     for (ix, def) in table.iter().filter(|(_, p)| p.source == source.ix) {
         let Binding::Modbus(binding) = &def.binding else {
@@ -228,12 +228,12 @@ pub fn plan_source(source: &ModbusSource, table: &PointTable) -> ReadPlan {
         if fastest.is_none_or(|(p, _)| period < p) {
             fastest = Some((period, def.poll));
         }
+        let (wants, unreadable) = by_class.entry(class).or_default();
         let is_bit_table = matches!(binding.table, ModbusTable::Coil | ModbusTable::Discrete);
         if is_bit_table != (binding.kind == ModbusType::Bool) {
-            unreadable.push((class, ix));
+            unreadable.push(ix);
             continue;
         }
-        let wants = by_class.entry(class).or_default();
         let mut want = |purpose, address, width| {
             wants.push(Want {
                 unit_id: binding.unit_id,
@@ -261,7 +261,7 @@ pub fn plan_source(source: &ModbusSource, table: &PointTable) -> ReadPlan {
         );
     }
     if let (Some(time), Clock::Recorded | Clock::Device) = (source.time, source.clock) {
-        for wants in by_class.values_mut() {
+        for (wants, _) in by_class.values_mut() {
             wants.push(Want {
                 unit_id: time.unit_id,
                 table: time.table,
@@ -278,24 +278,27 @@ pub fn plan_source(source: &ModbusSource, table: &PointTable) -> ReadPlan {
         max_registers: source.max_registers,
     };
     let mut scans = Vec::new();
-    for (class, wants) in by_class {
+    for (class, (wants, mut unreadable)) in by_class {
         let (mut blocks, refused) = plan_reads(&wants, limits);
         blocks.sort_by_key(reading_order);
         for want in refused {
             if let Purpose::Point(ix, _) = want.span.purpose {
-                unreadable.push((class, ix));
+                unreadable.push(ix);
             }
         }
         let class = match fastest {
             Some((_, fastest)) if recorded => fastest,
             _ => class,
         };
-        scans.push(Scan { class, blocks });
+        scans.push(Scan {
+            class,
+            blocks,
+            unreadable,
+        });
     }
     ReadPlan {
         scans,
         status: status.len(),
-        unreadable,
     }
 }
 

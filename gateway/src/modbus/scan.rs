@@ -11,7 +11,7 @@ use davy_points::{
 };
 
 use super::Words;
-use super::decode::{decode, four};
+use super::decode::{self, decode};
 use super::plan::{Block, Purpose, Span, StatusIx};
 use super::qualify::{Memory, Qualifier, Status};
 
@@ -32,6 +32,16 @@ pub struct Stamp {
     pub seq: u64,
     /// The device's own time cannot be trusted: nothing of this scan is better than Uncertain.
     pub clock_suspect: bool,
+}
+
+/// Which samples are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// By exception where the point says so.
+    AsThePointSays,
+    /// All: a scan of a recording may be thrown away as a whole, so nothing may be left out of
+    /// the next because it stood in this one.
+    Everything,
 }
 
 /// The status registers of a source, as last read.
@@ -91,7 +101,12 @@ const BAD_AGAIN: Duration = Duration::from_secs(10);
 impl PointState {
     /// A point that was not read yet; none: it is not a Modbus point.
     #[must_use]
-    pub fn new(table: &PointTable, point: PointIx, status: Option<StatusIx>) -> Option<PointState> {
+    pub fn new(
+        table: &PointTable,
+        point: PointIx,
+        status: Option<StatusIx>,
+        report: Report,
+    ) -> Option<PointState> {
         let def = table.point(point);
         let Binding::Modbus(binding) = &def.binding else {
             return None;
@@ -103,7 +118,10 @@ impl PointState {
             status,
             qualifier: Qualifier::new(def, binding.status.as_ref()),
             memory: Memory::default(),
-            report_deadband: def.report_deadband,
+            report_deadband: match report {
+                Report::AsThePointSays => def.report_deadband,
+                Report::Everything => None,
+            },
             silence: def.stale_after / 2,
             seen: None,
             sent: None,
@@ -126,15 +144,13 @@ impl PointState {
 
     /// Pushes the sample, unless the point reports by exception and this is none.
     fn tell(&mut self, value: Value, quality: Quality, stamp: &Stamp, out: &mut Vec<Sample>) {
-        if let Some(deadband) = self.report_deadband {
-            if let Some(sent) = &self.sent {
-                if sent.quality == quality
-                    && stamp.mono.since(sent.at) < self.silence
-                    && within(&sent.value, &value, deadband)
-                {
-                    return;
-                }
-            }
+        if let Some(deadband) = self.report_deadband
+            && let Some(sent) = &self.sent
+            && sent.quality == quality
+            && stamp.mono.since(sent.at) < self.silence
+            && within(&sent.value, &value, deadband)
+        {
+            return;
         }
         self.sent = Some(Sent {
             value: value.clone(),
@@ -163,10 +179,11 @@ impl PointState {
     ) {
         self.seen = None;
         let again = BAD_AGAIN.min(self.silence);
-        if let Some(sent) = &self.sent {
-            if sent.quality == quality && stamp.mono.since(sent.at) < again {
-                return;
-            }
+        if let Some(sent) = &self.sent
+            && sent.quality == quality
+            && stamp.mono.since(sent.at) < again
+        {
+            return;
         }
         self.sent = None;
         self.tell(Value::none(why), quality, stamp, out);
@@ -195,6 +212,8 @@ pub struct BlockState {
     points: Vec<Option<PointState>>,
     last: Option<Words>,
     clock_suspect: bool,
+    /// Points that tell every reading.
+    expected: usize,
     /// No point that reports by exception must speak before this.
     speak_by: Mono,
 }
@@ -202,12 +221,12 @@ pub struct BlockState {
 impl BlockState {
     /// A block that was not read yet.
     #[must_use]
-    pub fn new(block: Block, table: &PointTable) -> BlockState {
+    pub fn new(block: Block, table: &PointTable, report: Report) -> BlockState {
         let points = block
             .spans
             .iter()
             .map(|s| match s.purpose {
-                Purpose::Point(ix, status) => PointState::new(table, ix, status),
+                Purpose::Point(ix, status) => PointState::new(table, ix, status, report),
                 Purpose::Status(_) | Purpose::Time => None,
             })
             .collect();
@@ -215,7 +234,9 @@ impl BlockState {
     }
 
     fn with(block: Block, points: Vec<Option<PointState>>) -> BlockState {
+        let tells = |p: &&PointState| p.report_deadband.is_none();
         BlockState {
+            expected: points.iter().flatten().filter(tells).count(),
             block,
             points,
             last: None,
@@ -230,6 +251,12 @@ impl BlockState {
         &self.block
     }
 
+    /// Room for the samples of one answer.
+    #[must_use]
+    pub fn expected(&self) -> usize {
+        self.expected
+    }
+
     /// The time register's value, if it lies in this block.
     #[must_use]
     pub fn time(&self, order: ByteOrder, words: &Words) -> Option<Timestamp> {
@@ -242,8 +269,7 @@ impl BlockState {
         let Words::Registers(r) = words else {
             return None;
         };
-        r.get(at..at + 4)
-            .map(|r| Timestamp(four(order, r).cast_signed()))
+        decode::time(order, r.get(at..at + 4)?)
     }
 
     /// Takes an answer of exactly the block's length: decodes and qualifies every point and
@@ -285,10 +311,11 @@ impl BlockState {
                 point.seen = Some(now_status);
                 point.tell(value, quality, stamp, out);
             }
-            if !quiet && point.report_deadband.is_some() {
-                if let Some(sent) = &point.sent {
-                    speak_by = speak_by.min(sent.at + point.silence);
-                }
+            if !quiet
+                && point.report_deadband.is_some()
+                && let Some(sent) = &point.sent
+            {
+                speak_by = speak_by.min(sent.at + point.silence);
             }
         }
         self.speak_by = speak_by;

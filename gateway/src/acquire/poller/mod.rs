@@ -1,0 +1,482 @@
+//! One task for each source: what is due, is the link up, and what the source says of itself.
+//!
+//! Lives here: the order of reading and the life of the link. [`read`] reads one block;
+//! decoding is `modbus`. May not live here: sockets (behind [`Line`]), rules. Read first:
+//! [`Poller::run`].
+//!
+//! One request is in flight at a time. Classes share the link by earliest deadline, block by
+//! block, so that a long slow scan delays a fast one by one request at most.
+
+mod read;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use davy_plan::{Clock as SourceClock, ModbusSource};
+use davy_points::{
+    ByteOrder, Mono, NoData, PointTable, Quality, Sample, SourceEvent, SourceIx, Timestamp,
+};
+use tokio::sync::{mpsc, watch};
+
+use super::grid::Grid;
+use super::metrics::SourceMetrics;
+use super::{Batch, Clock, Line, Moment};
+use crate::modbus::device::{Backoff, Breaker, Health};
+use crate::modbus::plan::{Block, plan_source};
+use crate::modbus::scan::{BlockState, PointState, Report, Stamp, StatusWords};
+
+/// A failed block is read again after this long, or after its period if that is shorter.
+const RETRY: Duration = Duration::from_millis(500);
+/// A source that polls as fast as it can waits so long between scans while it is away.
+const AWAY: Duration = Duration::from_millis(100);
+
+/// Polls one source.
+#[derive(Debug)]
+pub struct Poller<L> {
+    line: L,
+    source: SourceIx,
+    id: Arc<str>,
+    table: Arc<PointTable>,
+    /// Whose clock stamps, and how to read the row's time.
+    clock_of: SourceClock,
+    time_order: ByteOrder,
+    /// The time register alone, to see whether a recorded row has changed during a scan.
+    time_block: Option<Block>,
+    /// Newest source time handed on, where the source has a clock of its own.
+    newest: Option<Timestamp>,
+    clock: Clock,
+    tx: mpsc::Sender<Batch>,
+    metrics: Arc<SourceMetrics>,
+    scans: Vec<ScanState>,
+    status: StatusWords,
+    units: Vec<(u8, Breaker)>,
+    health: Health,
+    /// The last attempt to dial failed.
+    dial_failed: bool,
+    redial: Backoff,
+    redial_at: Mono,
+    seq: u64,
+    /// What has happened and was not handed on yet.
+    events: Vec<SourceEvent>,
+    samples: Vec<Sample>,
+}
+
+/// One class and how far it is.
+#[derive(Debug)]
+struct ScanState {
+    grid: Grid,
+    /// Time of the scan that runs or ran last.
+    now_grid: Timestamp,
+    blocks: Vec<BlockRun>,
+    /// Points that the device refuses, or that cannot be read at all.
+    refused: Vec<PointState>,
+    running: Option<Running>,
+    retry_at: Option<Mono>,
+    /// The row's own time, once read in this scan.
+    row_time: Option<Timestamp>,
+    /// A block of this scan failed.
+    incomplete: bool,
+    /// How many requests this scan has been answered; one alone cannot be torn.
+    answers: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Running {
+    next: usize,
+    /// Only blocks that failed.
+    retry: bool,
+}
+
+#[derive(Debug)]
+struct BlockRun {
+    state: BlockState,
+    unit: usize,
+    /// Failures in a row.
+    strikes: u8,
+}
+
+/// The engine is gone.
+#[derive(Debug)]
+struct Gone;
+
+impl<L: Line> Poller<L> {
+    /// A poller that has not begun. `nth` spreads the sources of a gateway over their period.
+    #[must_use]
+    pub(crate) fn new(
+        line: L,
+        source: &ModbusSource,
+        nth: usize,
+        table: &Arc<PointTable>,
+        tx: mpsc::Sender<Batch>,
+        clock: Clock,
+        metrics: Arc<SourceMetrics>,
+    ) -> Poller<L> {
+        let plan = plan_source(source, table);
+        let report = match source.clock {
+            SourceClock::Recorded => Report::Everything,
+            SourceClock::Device | SourceClock::Arrival => Report::AsThePointSays,
+        };
+        let now = clock.now();
+        let seed = now.wall.ns().unsigned_abs() ^ ((nth as u64 + 1) << 20);
+        let mut units: Vec<(u8, Breaker)> = Vec::new();
+        let mut scans = Vec::new();
+        for scan in plan.scans {
+            let blocks = scan
+                .blocks
+                .into_iter()
+                .map(|block| BlockRun {
+                    unit: unit_index(&mut units, block.unit_id, seed),
+                    state: BlockState::new(block, table, report),
+                    strikes: 0,
+                })
+                .collect();
+            let refused = scan
+                .unreadable
+                .iter()
+                .filter_map(|ix| PointState::new(table, *ix, None, report))
+                .collect();
+            scans.push(ScanState {
+                grid: Grid::new(source.poll.of(scan.class), nth, now),
+                now_grid: now.wall,
+                blocks,
+                refused,
+                running: None,
+                retry_at: None,
+                row_time: None,
+                incomplete: false,
+                answers: 0,
+            });
+        }
+        let own_time = source.time.filter(|_| source.clock != SourceClock::Arrival);
+        Poller {
+            line,
+            source: source.ix,
+            id: Arc::clone(&source.id),
+            table: Arc::clone(table),
+            clock_of: source.clock,
+            time_order: own_time.map(|t| t.order).unwrap_or_default(),
+            time_block: own_time.map(|t| Block {
+                unit_id: t.unit_id,
+                table: t.table,
+                address: t.address,
+                count: 4,
+                spans: Vec::new(),
+            }),
+            newest: None,
+            clock,
+            tx,
+            metrics,
+            scans,
+            status: StatusWords::new(plan.status),
+            units,
+            health: Health::default(),
+            dial_failed: false,
+            redial: Backoff::new(Duration::from_millis(500), Duration::from_secs(30), seed),
+            redial_at: Mono(0),
+            seq: 0,
+            events: Vec::new(),
+            samples: Vec::new(),
+        }
+    }
+
+    /// Polls until told to stop, or until nobody takes the samples any more.
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        if self.scans.is_empty() {
+            return;
+        }
+        while !*stop.borrow() {
+            if self.turn(&mut stop).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// One thing: dial, read a block, or wait.
+    async fn turn(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), Gone> {
+        let now = self.clock.mono();
+        self.check_health(now);
+        if !self.line.is_connected() && now >= self.redial_at {
+            self.dial(stop).await;
+        } else if let Some(scan) = self.most_urgent(now) {
+            self.step(scan).await;
+        } else if self.events.is_empty() && self.samples.is_empty() {
+            let wake = self.clock.instant(self.wake());
+            tokio::select! {
+                () = tokio::time::sleep_until(wake) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        self.hand_over().await
+    }
+
+    /// The scan whose deadline comes first among those that run or are due.
+    fn most_urgent(&self, now: Mono) -> Option<usize> {
+        let mut best: Option<(Mono, usize)> = None;
+        for (i, scan) in self.scans.iter().enumerate() {
+            let deadline = if scan.running.is_some() {
+                scan.grid.due() // the end of the period that it belongs to
+            } else if now >= scan.grid.due() || scan.retry_at.is_some_and(|at| now >= at) {
+                scan.grid.deadline()
+            } else {
+                continue;
+            };
+            if best.is_none_or(|(d, _)| deadline < d) {
+                best = Some((deadline, i));
+            }
+        }
+        best.map(|(_, i)| i)
+    }
+
+    /// When something is due though nothing comes.
+    fn wake(&self) -> Mono {
+        let scans = self.scans.iter().map(|s| match s.retry_at {
+            Some(at) => at.min(s.grid.due()),
+            None => s.grid.due(),
+        });
+        let dial = (!self.line.is_connected()).then_some(self.redial_at);
+        scans
+            .chain(dial)
+            .chain(self.health.check_at())
+            .min()
+            .unwrap_or_else(|| self.clock.mono() + AWAY)
+    }
+
+    /// Begins a scan, or does the next block of one.
+    async fn step(&mut self, s: usize) {
+        let now = self.clock.now();
+        let scan = &mut self.scans[s];
+        let running = match scan.running {
+            Some(running) => running,
+            None if now.mono >= scan.grid.due() => {
+                let start = scan.grid.start(now);
+                self.metrics.lateness.observe(start.late.as_secs_f64());
+                if start.missed > 0 {
+                    self.metrics.missed_ticks.inc_by(start.missed);
+                }
+                scan.begin(start.grid);
+                self.seq += 1;
+                Running {
+                    next: 0,
+                    retry: false,
+                }
+            }
+            // A row of a recording is read as a whole or not at all.
+            None => {
+                scan.retry_at = None;
+                let retry = self.clock_of != SourceClock::Recorded;
+                if !retry {
+                    scan.begin(now.wall);
+                }
+                self.seq += 1;
+                Running { next: 0, retry }
+            }
+        };
+        let scan = &self.scans[s];
+        let next = (running.next..scan.blocks.len())
+            .find(|b| !running.retry || scan.blocks[*b].strikes > 0);
+        match next {
+            Some(b) => {
+                self.scans[s].running = Some(Running {
+                    next: b + 1,
+                    ..running
+                });
+                self.poll_block(s, b).await;
+            }
+            None => self.end_scan(s, now).await,
+        }
+        // A recorded row has one more thing to read; any other scan is over with its last block.
+        let scan = &self.scans[s];
+        let over = scan.running.is_some_and(|r| r.next >= scan.blocks.len());
+        if over && !self.recorded() {
+            self.end_scan(s, now).await;
+        }
+    }
+
+    fn recorded(&self) -> bool {
+        self.clock_of == SourceClock::Recorded
+    }
+
+    /// All blocks have been tried.
+    async fn end_scan(&mut self, s: usize, now: Moment) {
+        self.scans[s].running = None;
+        if self.recorded() {
+            self.end_row(s).await;
+        } else if !self.scans[s].refused.is_empty() {
+            let stamp = self.failure_stamp(s, now);
+            let scan = &mut self.scans[s];
+            for point in &mut scan.refused {
+                let quality = Quality::BadConfiguration;
+                point.tell_bad(NoData::Refused, quality, &stamp, &mut self.samples);
+            }
+        }
+        if self.scans[s].incomplete && self.scans[s].grid.period().is_zero() {
+            self.wait_while_away(s);
+        }
+    }
+
+    /// A scan without a period that could not be done would spin until the device is back.
+    fn wait_while_away(&mut self, s: usize) {
+        let now = self.clock.mono();
+        let open = self.units.iter().all(|(_, b)| b.probe_at().is_some());
+        if open || (!self.line.is_connected() && self.redial_at > now) {
+            self.scans[s].grid.postpone(now + AWAY);
+        }
+    }
+
+    /// Dials, and meanwhile says that the source is down if that takes too long.
+    async fn dial(&mut self, stop: &mut watch::Receiver<bool>) {
+        let down_at = self.health.check_at();
+        let outcome = {
+            let dial = self.line.connect();
+            tokio::pin!(dial);
+            let down = async {
+                match down_at {
+                    Some(at) => tokio::time::sleep_until(self.clock.instant(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                outcome = &mut dial => Some(outcome),
+                () = down => None,
+                _ = stop.changed() => return,
+            }
+        };
+        let now = self.clock.mono();
+        match outcome {
+            Some(Ok(())) => {
+                tracing::debug!(source = %self.id, "connected");
+                let was_away = std::mem::replace(&mut self.dial_failed, false);
+                if was_away || self.all_units_missing() {
+                    for (_, breaker) in &mut self.units {
+                        breaker.link_is_new(now);
+                    }
+                }
+                for scan in &mut self.scans {
+                    if scan.blocks.iter().any(|b| b.strikes > 0) {
+                        scan.retry_at = Some(now);
+                    }
+                }
+                // Until an answer comes, the next dial waits longer.
+                self.redial_at = now + self.redial.next_delay();
+            }
+            Some(Err(error)) => {
+                if !self.dial_failed {
+                    tracing::warn!(source = %self.id, %error, "cannot connect");
+                }
+                self.dial_failed = true;
+                self.health.missed(now);
+                self.redial_at = now + self.redial.next_delay();
+            }
+            // Given up before its time: the next one begins at once.
+            None => {
+                self.dial_failed = true;
+                self.health.missed(now);
+            }
+        }
+    }
+
+    fn all_units_missing(&self) -> bool {
+        self.units.iter().all(|(_, b)| b.missing())
+    }
+
+    fn check_health(&mut self, now: Mono) {
+        let all_missing = self.dial_failed || self.all_units_missing();
+        if self.health.check(now, all_missing) {
+            let quality = self.away_quality();
+            tracing::warn!(source = %self.id, %quality, "source is down");
+            self.metrics.up.set(0);
+            self.events.push(SourceEvent {
+                source: self.source,
+                up: false,
+                quality,
+            });
+        }
+    }
+
+    /// Data have come.
+    fn answered(&mut self) {
+        self.redial.reset();
+        self.redial_at = Mono(0);
+        if self.health.answered() {
+            tracing::info!(source = %self.id, "source is up");
+            self.metrics.up.set(1);
+            self.events.push(SourceEvent {
+                source: self.source,
+                up: true,
+                quality: Quality::Good,
+            });
+        }
+    }
+
+    /// What a point is while its source is away.
+    fn away_quality(&self) -> Quality {
+        if self.dial_failed {
+            Quality::BadNotConnected
+        } else {
+            Quality::BadCommunication
+        }
+    }
+
+    /// The stamp of samples that say that there is no value.
+    fn failure_stamp(&self, s: usize, now: Moment) -> Stamp {
+        let grid = self.scans[s].now_grid;
+        // Where the device's clock runs ahead, Bad must still be newer than the last value.
+        let source_time = match self.newest {
+            Some(newest) if newest >= grid => Timestamp(newest.ns().saturating_add(1)),
+            _ => grid,
+        };
+        Stamp {
+            source_time,
+            offset_ns: now.wall.since(source_time),
+            uncertainty_ns: 0,
+            arrival_time: now.wall,
+            mono: now.mono,
+            seq: self.seq,
+            clock_suspect: false,
+        }
+    }
+
+    /// Gives the engine what there is; a recorded row waits until it is whole.
+    async fn hand_over(&mut self) -> Result<(), Gone> {
+        let row_runs = self.recorded() && self.scans.iter().any(|s| s.running.is_some());
+        let samples = if row_runs {
+            Vec::new()
+        } else {
+            std::mem::take(&mut self.samples)
+        };
+        if samples.is_empty() && self.events.is_empty() {
+            return Ok(());
+        }
+        let batch = Batch {
+            events: std::mem::take(&mut self.events),
+            samples,
+            done: None,
+        };
+        match self.tx.try_send(batch) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(batch)) => {
+                self.metrics.queue_full.inc();
+                self.tx.send(batch).await.map_err(|_| Gone)
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Gone),
+        }
+    }
+}
+
+impl ScanState {
+    fn begin(&mut self, grid: Timestamp) {
+        self.now_grid = grid;
+        self.row_time = None;
+        self.incomplete = false;
+        self.answers = 0;
+        self.retry_at = None;
+    }
+}
+
+fn unit_index(units: &mut Vec<(u8, Breaker)>, unit_id: u8, seed: u64) -> usize {
+    if let Some(i) = units.iter().position(|(id, _)| *id == unit_id) {
+        return i;
+    }
+    units.push((unit_id, Breaker::new(seed ^ (u64::from(unit_id) << 40))));
+    units.len() - 1
+}
