@@ -7,4 +7,6 @@
 
 pub mod faults;
 pub mod field;
+pub mod plant;
 pub mod random;
+pub mod scenarios;

@@ -98,6 +98,8 @@ pub fn registers(kind: ModbusType, order: ByteOrder, raw: &Raw, into: &mut [u16]
         ModbusType::Bcd16 => put(&mut bytes, &(bcd(raw, 4) as u16).to_be_bytes()),
         ModbusType::Bcd32 => put(&mut bytes, &(bcd(raw, 8) as u32).to_be_bytes()),
     }
+    // the order speaks of values that span registers; a single one is as Modbus sends it
+    let order = if width == 1 { ByteOrder::Abcd } else { order };
     place(order, &bytes[..width * 2], into);
 }
 
@@ -199,7 +201,7 @@ mod tests {
         let int = Raw::Int;
         check(U16, Abcd, &int(0x1234), &[0x1234]);
         check(U16, Cdab, &int(0x1234), &[0x1234]);
-        check(U16, Badc, &int(0x1234), &[0x3412]);
+        check(U16, Badc, &int(0x1234), &[0x1234]);
         check(U16, Abcd, &int(70_000), &[0xffff]);
         check(U16, Abcd, &int(-1), &[0]);
         check(I16, Abcd, &int(-2), &[0xfffe]);

@@ -2,13 +2,18 @@
 //! recording, and the small broker between them.
 //!
 //! Lives here: sockets, encoders, captures and data sets. May not live here: process models
-//! (`plant`), stories (`scenarios`), any code of the gateway. Read first: [`modbus_server`],
-//! [`broker`].
+//! (`plant`), stories (`scenarios`), any code of the gateway. Read first: [`Field`],
+//! then [`modbus_server`] and [`broker`].
 
+mod assembly;
+mod backoff;
 pub mod broker;
 pub mod encode;
 pub mod modbus_server;
+pub mod mqtt_publisher;
 pub mod registers;
+
+pub use assembly::{DeviceKind, DeviceSpec, Field, FieldError, FieldStats};
 
 #[cfg(test)]
 pub(crate) mod tests_support;
