@@ -1,0 +1,387 @@
+//! Putting the centre together: what is stored comes back first, then threads and sockets.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use davy_journal::{
+    Journal, JournalHandle, JournalOptions, ReceivedLog, ReceivedReader, Series, SeriesReader,
+};
+use davy_plan::Plan;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle as Task;
+
+use crate::ingest::downlink::Downlink;
+use crate::ingest::recorder::{self, Chains, Files, Recorder};
+use crate::ingest::{link, uplink};
+use crate::metrics::Metrics;
+use crate::room::Room;
+use crate::server::hub::frame;
+use crate::server::{App, router};
+use crate::state::Live;
+use crate::state::gateways::Broken;
+use crate::store::{Store, transition};
+use crate::watch::{Watch, engine};
+use crate::{CenterConfig, OWNER, StartError};
+
+/// At most five frames of samples a second.
+const SAMPLES: Duration = Duration::from_millis(200);
+/// The beat of the event stream.
+const BEAT: Duration = Duration::from_millis(500);
+/// How long connections may take to close.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// A running centre. Dropped without [`Center::stop`] it ends with its process.
+pub struct Center {
+    local_addr: SocketAddr,
+    stopping: watch::Sender<bool>,
+    tasks: Vec<Task<()>>,
+    watch: Watch,
+    recorder: Recorder,
+    journal: JournalHandle,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Center {
+    /// Where it listens, with the port that it got.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Stops: connections first, then the engine, then what is still to be committed. Clears no
+    /// alarm.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        for task in self.tasks {
+            let abort = task.abort_handle();
+            if tokio::time::timeout(CLOSE, task).await.is_err() {
+                abort.abort();
+            }
+        }
+        let (watch, recorder, journal, threads) =
+            (self.watch, self.recorder, self.journal, self.threads);
+        let ended = tokio::task::spawn_blocking(move || {
+            watch.stop();
+            if let Err(unsaved) = journal.stop() {
+                tracing::error!("{unsaved}");
+            }
+            recorder.stopping();
+            for thread in threads {
+                if thread.join().is_err() {
+                    tracing::error!("a thread of the centre had ended in a panic");
+                }
+            }
+        });
+        if let Err(e) = ended.await {
+            tracing::error!("the centre's stop was cut short: {e}");
+        }
+    }
+}
+
+/// Opens the store, restores the picture and the engine, then listens. Must be called inside a
+/// Tokio runtime.
+///
+/// # Errors
+/// [`StartError`], each with its remedy; nothing runs then.
+pub async fn start(cfg: CenterConfig) -> Result<Center, StartError> {
+    let CenterConfig {
+        plan,
+        data_dir,
+        listen,
+    } = cfg;
+    if !listen.ip().is_loopback() {
+        return Err(StartError::NotLoopback(listen));
+    }
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|source| StartError::Listen {
+            address: listen,
+            source,
+        })?;
+    let local_addr = listener.local_addr().map_err(|source| StartError::Listen {
+        address: listen,
+        source,
+    })?;
+    let opened = {
+        let plan = plan.clone();
+        tokio::task::spawn_blocking(move || Opened::open(&plan, &data_dir))
+            .await
+            .map_err(|e| StartError::Internal(e.to_string()))??
+    };
+    let metrics = Metrics::new().map_err(|e| StartError::Internal(e.to_string()))?;
+    let room = Arc::new(Room::new(plan, opened.live, metrics));
+
+    let (watch, seen) = Watch::new();
+    let files = Files {
+        received: opened.received,
+        commands: opened.commands,
+        chains: opened.chains,
+    };
+    let (recorder, recording) = recorder::new(room.clone(), watch.clone(), files);
+    let mut threads = vec![recording.spawn()?];
+    let journal = davy_journal::spawn(opened.journal, Box::new(|_| {}));
+    threads.push(
+        engine::Thread {
+            room: room.clone(),
+            watch: watch.clone(),
+            seen,
+        }
+        .spawn()?,
+    );
+
+    let (stop, stopping) = watch::channel(false);
+    let store = Arc::new(opened.store);
+    let app = Arc::new(App {
+        room: room.clone(),
+        store: store.clone(),
+        recorder: recorder.clone(),
+        watch: watch.clone(),
+        stopping: stopping.clone(),
+    });
+    let downlink = Downlink {
+        room: room.clone(),
+        watch: watch.clone(),
+        recorder: recorder.clone(),
+    };
+    let tasks = vec![
+        tokio::spawn(serve(listener, app, stopping.clone())),
+        tokio::spawn(link::hold(
+            Downlink::dial(&room),
+            downlink,
+            stopping.clone(),
+        )),
+        tokio::spawn(uplink::run(
+            room.clone(),
+            watch.clone(),
+            recorder.clone(),
+            stopping.clone(),
+        )),
+        tokio::spawn(rounds(
+            room.clone(),
+            watch.clone(),
+            recorder.clone(),
+            stopping,
+        )),
+    ];
+    tracing::info!("the control room is at http://{local_addr}");
+    Ok(Center {
+        local_addr,
+        stopping: stop,
+        tasks,
+        watch,
+        recorder,
+        journal,
+        threads,
+    })
+}
+
+async fn serve(listener: TcpListener, app: Arc<App>, mut stopping: watch::Receiver<bool>) {
+    let served = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
+        // The sender is gone only together with the centre.
+        let _ = stopping.wait_for(|s| *s).await;
+    });
+    if let Err(e) = served.await {
+        tracing::error!("the server ended: {e}");
+    }
+}
+
+/// Samples, beats and the passing of time, for the pages.
+async fn rounds(
+    room: Arc<Room>,
+    watch: Watch,
+    recorder: Recorder,
+    mut stopping: watch::Receiver<bool>,
+) {
+    #[derive(Serialize)]
+    struct Beat<'a> {
+        v: u32,
+        at: i64,
+        center_tick_age_ms: u64,
+        gateways: std::collections::BTreeMap<&'a str, u64>,
+    }
+    let mut samples = interval(SAMPLES);
+    let mut beat = interval(BEAT);
+    loop {
+        tokio::select! {
+            _ = samples.tick() => {
+                recorder.show_late(&room);
+                if let Some(frame) = room.samples_frame() {
+                    room.hub.tell(frame);
+                }
+            }
+            _ = beat.tick() => {
+                let now = room.now();
+                room.write().sweep(now);
+                let live = room.read();
+                let beat = Beat {
+                    v: 1,
+                    at: now.wall.ns(),
+                    center_tick_age_ms: crate::clock::millis(watch.tick_age(now.mono)),
+                    gateways: live
+                        .gateways
+                        .iter()
+                        .filter_map(|g| Some((&*g.id, g.tick_age_ms(now.mono)?)))
+                        .collect(),
+                };
+                room.hub.tell(frame("beat", None, &beat));
+            }
+            _ = stopping.wait_for(|s| *s) => return,
+        }
+    }
+}
+
+fn interval(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    interval
+}
+
+/// Everything that was stored, read back.
+struct Opened {
+    journal: Journal,
+    received: ReceivedLog,
+    commands: Journal,
+    chains: Chains,
+    store: Store,
+    live: Live,
+}
+
+impl Opened {
+    fn open(plan: &Arc<Plan>, dir: &Path) -> Result<Opened, StartError> {
+        std::fs::create_dir_all(dir)?;
+        let journal = Journal::open(dir, &format!("{}/{OWNER}", plan.site))?;
+        let mut received = journal.received_log()?;
+        let commands = Journal::open_with(
+            &dir.join("commands"),
+            &format!("{}/{OWNER}/commands", plan.site),
+            &JournalOptions {
+                reserve_bytes: 0,
+                ..JournalOptions::default()
+            },
+        )?;
+        catch_up(&journal, &mut received)?;
+        let mut series = Series::open(dir)?;
+        let points = plan
+            .points
+            .iter()
+            .map(|(_, p)| series.intern(&p.tag))
+            .collect();
+
+        let mut live = Live::new(plan.clone());
+        let chains = Chains::of(received.read().owners()?.into_iter().map(|(name, _)| name));
+        restore_alarms(&mut live, &mut received, &chains)?;
+        restore_commands(&mut live, &commands)?;
+        restore_points(&mut live, &series)?;
+        let store = Store::new(
+            ReceivedReader::open(dir)?,
+            SeriesReader::open(dir)?,
+            series,
+            points,
+        );
+        Ok(Opened {
+            journal,
+            received,
+            commands,
+            chains,
+            store,
+            live,
+        })
+    }
+}
+
+/// Our own transitions that were journalled, but not yet in the common order when we ended.
+fn catch_up(journal: &Journal, received: &mut ReceivedLog) -> Result<(), StartError> {
+    const PAGE: usize = 1_000;
+    let reader = journal.reader()?;
+    loop {
+        let after = received.received_last(OWNER)?;
+        let page: Vec<(u64, Vec<u8>)> = reader
+            .read_from(after, PAGE)?
+            .into_iter()
+            .map(|s| (s.seq, s.wire.to_vec()))
+            .collect();
+        if page.is_empty() {
+            return Ok(());
+        }
+        if received.commit_received(OWNER, &page)?.last == after {
+            return Err(StartError::Internal(
+                "the centre's own journal does not follow what was received of it".into(),
+            ));
+        }
+    }
+}
+
+fn restore_alarms(
+    live: &mut Live,
+    received: &mut ReceivedLog,
+    chains: &Chains,
+) -> Result<(), StartError> {
+    live.center_seq = received.read().last_center_seq()?;
+    let mut names: Vec<String> = received
+        .read()
+        .owners()?
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    names.sort_by_key(|name| recorder::split(name).1);
+    for name in &names {
+        for record in received.read().received_latest_per_alarm(name)? {
+            if let Some(t) = transition(&record) {
+                live.alarms.commit(record.center_seq, t);
+            }
+        }
+    }
+    let gateways: Vec<Arc<str>> = live.gateways.iter().map(|g| g.id.clone()).collect();
+    for id in gateways {
+        let last = received.received_last(&chains.name(&id))?;
+        let generation = chains.generation(&id);
+        let Some(g) = live.gateways.get_mut(&id) else {
+            continue;
+        };
+        g.acked_seq = last;
+        if generation > 1 {
+            g.broken = Some(Broken {
+                since: davy_points::Timestamp(0),
+                text: format!(
+                    "{id}: its journal was replaced; this is its {generation}. chain here"
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn restore_commands(live: &mut Live, commands: &Journal) -> Result<(), StartError> {
+    const PAGE: usize = 1_000;
+    let reader = commands.reader()?;
+    let mut after = 0;
+    loop {
+        let page = reader.audit_from(after, PAGE)?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = last.seq;
+        for entry in &page {
+            if let Some(record) = recorder::from_audit(&entry.wire) {
+                live.commands.put(record);
+            }
+        }
+    }
+}
+
+fn restore_points(live: &mut Live, series: &Series) -> Result<(), StartError> {
+    let plan = live.plan.clone();
+    for (ix, p) in plan.points.iter() {
+        if let Some(row) = series.latest(&p.tag)? {
+            // Of before: shown as stale until the gateway is heard again.
+            live.points
+                .admit(ix, row.value, row.quality, row.time, row.arrival, None);
+        }
+    }
+    Ok(())
+}
