@@ -9,6 +9,7 @@
 //! and the lock files of the process that has it open.
 
 mod error;
+mod export;
 mod lock;
 mod reader;
 mod received;
@@ -17,14 +18,17 @@ mod schema;
 pub mod seal;
 mod series;
 mod transitions;
+mod verify;
 mod writer;
 
 pub use error::{OpenError, StoreError};
+pub use export::{ExportError, ExportFormat, Store, export, quarantine};
 pub use reader::JournalReader;
 pub use received::{Received, ReceivedLog, ReceivedReader, ReceivedRecord, SeqGap};
 pub use seal::{Chain, Hash, Sealed};
 pub use series::{Compacted, Row, Series, SeriesOptions, SeriesPoint, SeriesReader, Trend};
 pub use transitions::{Journal, JournalOptions, Submission};
+pub use verify::{Break, BrokenLink, ChainReport, VerifyReport, verify};
 pub use writer::{
     CommitGate, JournalEvent, JournalHandle, SpawnOptions, Unsaved, spawn, spawn_with,
 };

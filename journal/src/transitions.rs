@@ -95,9 +95,6 @@ impl Journal {
         claim(&db, dir, identity)?;
         let ends = read_ends(&db, identity).map_err(|fault| fault.open(&file))?;
         let reserve = Reserve::new(dir, options.reserve_bytes);
-        if let Err(e) = reserve.hold() {
-            tracing::warn!(dir = %dir.display(), "no space to keep in reserve for alarms: {e}");
-        }
         let journal = Journal {
             db,
             dir: dir.to_path_buf(),
@@ -112,6 +109,9 @@ impl Journal {
         journal
             .apply_quota()
             .map_err(|e| OpenError::database(&file, &e))?;
+        if !journal.hold_reserve() {
+            tracing::warn!(dir = %dir.display(), "no space to keep in reserve for alarms");
+        }
         Ok(journal)
     }
 

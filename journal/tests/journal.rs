@@ -355,3 +355,110 @@ fn a_commit_that_failed_but_had_gone_through_is_not_doubled() {
     let audit = reader.audit_from(0, 10).expect("it reads");
     assert_eq!(seqs(&audit), [1, 2, 3]);
 }
+
+/// A record of some size, so that a disk fills.
+fn big(seq: u64) -> Submission {
+    let text = "x".repeat(3_000);
+    Submission {
+        records: vec![(
+            seq,
+            format!(r#"{{"seq":{seq},"text":"{text}"}}"#).into_bytes(),
+        )],
+        ..Submission::default()
+    }
+}
+
+const RESERVE: u64 = 256 << 10;
+
+/// A journal whose disk is full at 1 MiB, with 256 KiB of it in reserve and 512 KiB taken by
+/// something else.
+fn on_a_small_disk(dir: &Path) -> (Run, rusqlite::Connection) {
+    let options = JournalOptions {
+        reserve_bytes: RESERVE,
+        quota_bytes: Some(1 << 20),
+    };
+    let journal = Journal::open_with(dir, "site/gw-01", &options).expect("the journal opens");
+    let db = rusqlite::Connection::open(dir.join("journal.db")).expect("sqlite");
+    db.execute_batch("CREATE TABLE junk(b); INSERT INTO junk VALUES (zeroblob(524288))")
+        .expect("it takes space");
+    let run = run(journal, |o| {
+        o.late_after = PATIENCE * 10;
+        o.reserve_retry = Duration::ZERO;
+        o.stop_patience = Duration::from_millis(50);
+    });
+    (run, db)
+}
+
+#[test]
+fn a_full_disk_costs_the_reserve_first_and_loses_nothing_after_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let reserve = dir.path().join("journal.reserve");
+    let (run, _db) = on_a_small_disk(dir.path());
+    assert_eq!(reserve.metadata().expect("it is kept").len(), RESERVE);
+    let (mut submitted, mut committed, mut used, mut failed) = (0, 0, false, false);
+    while !failed {
+        submitted += 1;
+        run.handle.submit(big(submitted));
+        while committed < submitted && !failed {
+            match run.event() {
+                JournalEvent::Committed(sealed) => committed += sealed.len() as u64,
+                JournalEvent::ReserveUsed => {
+                    assert!(!used, "once");
+                    used = true;
+                    assert!(!reserve.exists());
+                    assert!(committed > 10);
+                }
+                JournalEvent::Failed(why) => {
+                    assert_eq!(why, "the disk is full");
+                    failed = true;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(used, "the reserve goes before anything fails");
+    assert_eq!(
+        run.event(),
+        JournalEvent::Late(vec![big(submitted).records[0].1.clone()])
+    );
+    let unsaved = run.handle.stop().expect_err("there is no space");
+    assert_eq!(unsaved.records, big(submitted).records);
+    drop(run);
+    assert_eq!(open(dir.path()).last_seq(), committed);
+    assert_eq!(committed, submitted - 1);
+    assert!(
+        davy_journal::verify(dir.path())
+            .expect("it reads")
+            .is_whole()
+    );
+}
+
+#[test]
+fn the_reserve_is_kept_again_when_there_is_space() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (run, db) = on_a_small_disk(dir.path());
+    let mut seq = 0;
+    loop {
+        seq += 1;
+        run.handle.submit(big(seq));
+        if run.event() == JournalEvent::ReserveUsed {
+            break;
+        }
+    }
+    db.execute_batch("DROP TABLE junk")
+        .expect("somebody frees space");
+    loop {
+        match run.event() {
+            JournalEvent::Committed(_) => {
+                seq += 1;
+                run.handle.submit(big(seq));
+            }
+            JournalEvent::ReserveHeld => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(dir.path().join("journal.reserve").exists());
+    run.handle.stop().expect("everything is saved");
+    drop(run);
+    assert_eq!(open(dir.path()).last_seq(), seq);
+}
