@@ -25,7 +25,8 @@ use crate::server::{App, router};
 use crate::state::Live;
 use crate::state::gateways::Broken;
 use crate::store::{Store, transition};
-use crate::watch::{Watch, engine};
+use crate::watch::Watch;
+use crate::watch::engine::{self, Sight};
 use crate::{CenterConfig, OWNER, StartError};
 
 /// At most five frames of samples a second.
@@ -114,6 +115,7 @@ pub async fn start(cfg: CenterConfig) -> Result<Center, StartError> {
             .map_err(|e| StartError::Internal(e.to_string()))??
     };
     let metrics = Metrics::new().map_err(|e| StartError::Internal(e.to_string()))?;
+    let sight = Sight::of(&plan).map_err(StartError::Internal)?;
     let room = Arc::new(Room::new(plan, opened.live, metrics));
 
     let (watch, seen) = Watch::new();
@@ -124,14 +126,23 @@ pub async fn start(cfg: CenterConfig) -> Result<Center, StartError> {
     };
     let (recorder, recording) = recorder::new(room.clone(), watch.clone(), files);
     let mut threads = vec![recording.spawn()?];
-    let journal = davy_journal::spawn(opened.journal, Box::new(|_| {}));
+    let journal = {
+        let (room, watch, recorder) = (room.clone(), watch.clone(), recorder.clone());
+        davy_journal::spawn(
+            opened.journal,
+            Box::new(move |event| engine::journalled(&room, &watch, &recorder, event)),
+        )
+    };
     threads.push(
         engine::Thread {
             room: room.clone(),
             watch: watch.clone(),
             seen,
+            sight,
+            journal: journal.clone(),
+            recorder: recorder.clone(),
         }
-        .spawn()?,
+        .spawn(opened.restored)?,
     );
 
     let (stop, stopping) = watch::channel(false);
@@ -249,6 +260,7 @@ struct Opened {
     chains: Chains,
     store: Store,
     live: Live,
+    restored: davy_rules::engine::Restored,
 }
 
 impl Opened {
@@ -277,6 +289,7 @@ impl Opened {
         restore_alarms(&mut live, &mut received, &chains)?;
         restore_commands(&mut live, &commands)?;
         restore_points(&mut live, &series)?;
+        let restored = engine::restored(&journal)?;
         let store = Store::new(
             ReceivedReader::open(dir)?,
             SeriesReader::open(dir)?,
@@ -290,6 +303,7 @@ impl Opened {
             chains,
             store,
             live,
+            restored,
         })
     }
 }
@@ -347,9 +361,7 @@ fn restore_alarms(
         if generation > 1 {
             g.broken = Some(Broken {
                 since: davy_points::Timestamp(0),
-                text: format!(
-                    "{id}: its journal was replaced; this is its {generation}. chain here"
-                ),
+                text: format!("{id} 的记录曾被替换，此为第 {generation} 条链"),
             });
         }
     }

@@ -41,7 +41,7 @@ impl Downlink {
             g.status(s);
             let agrees = g.plan_agrees(&self.room.plan.rev);
             let detail = format!(
-                "{owner} runs plan {}, the centre {}",
+                "{owner} 的配置为 {}，中心为 {}",
                 g.plan_rev, self.room.plan.rev
             );
             drop(live);

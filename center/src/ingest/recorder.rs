@@ -378,10 +378,10 @@ impl Thread {
         let broken = received
             .broken
             .first()
-            .map(|seq| format!("{owner}: transition {seq} does not fit its chain: hash or `prev` is not the record's own"))
+            .map(|seq| format!("{owner} 第 {seq} 条记录的哈希链断裂"))
             .or_else(|| {
                 received.conflicts.first().map(|seq| {
-                    format!("{owner}: transition {seq} came again with other content: its journal was replaced or tampered with")
+                    format!("{owner} 第 {seq} 条记录以不同内容再次到达：记录被替换或篡改")
                 })
             });
         if let Some(text) = broken {

@@ -99,7 +99,7 @@ impl<'a> Build<'a> {
                     kind: Kind::Gateway,
                     gateway: g.id.to_string(),
                     since: g.silent_since,
-                    text: format!("{} silent: its points are not seen here", g.id),
+                    text: format!("网关 {} 无信号：其测点在此不可见", g.id),
                     owner: OWNER.into(),
                     ..blank()
                 };
@@ -140,7 +140,7 @@ impl<'a> Build<'a> {
             self.items.push(Item {
                 kind: Kind::Journal,
                 gateway: owner.to_string(),
-                text: format!("{owner} tells alarms that its journal has not confirmed"),
+                text: format!("{owner} 有未落盘的报警记录"),
                 owner: owner.to_string(),
                 ..blank()
             });

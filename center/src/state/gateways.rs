@@ -167,7 +167,7 @@ impl GatewayState {
             self.broken.get_or_insert_with(|| Broken {
                 since: now.wall,
                 text: format!(
-                    "{}: its journal ends at {}, but {} was received from it: replaced or rolled back",
+                    "{} 的记录只到第 {} 条，而中心已收到第 {} 条：记录被替换或回退",
                     self.id, b.last_seq, self.acked_seq
                 ),
             });

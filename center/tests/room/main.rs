@@ -3,10 +3,12 @@
 mod bad_input;
 mod broker;
 mod client;
+mod console;
 #[path = "../../src/example.rs"]
 mod example;
 mod gateway;
 mod history;
+mod silence;
 mod transitions;
 
 use std::sync::Arc;
