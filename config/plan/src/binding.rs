@@ -14,23 +14,44 @@ use crate::topic;
 /// Columns that only a Modbus point has.
 const MODBUS_ONLY: [C; 6] = [C::UnitId, C::Table, C::Type, C::Order, C::Status, C::Poll];
 
-/// Addresses in the `40001` style: said once for the whole table, at the first of them.
+/// What is said once for the whole table, not at each of its rows.
 #[derive(Default)]
-pub(crate) struct Converted {
-    first: Faults,
+pub(crate) struct Once {
+    /// The first address in the `40001` style, and how many more there are.
+    converted: Faults,
     more: usize,
+    /// Columns that a Modbus point needs and the table does not have.
+    absent: Vec<C>,
 }
 
-impl Converted {
-    fn add(&mut self, r: &RowReader<'_>, register: register::Register, table: ModbusTable) {
-        if !self.first.is_empty() {
+impl Once {
+    /// Says that a Modbus point lacks a cell, or the table its column.
+    fn lacking(
+        &mut self,
+        faults: &mut Faults,
+        r: &RowReader<'_>,
+        column: C,
+        message: &str,
+        hint: String,
+    ) {
+        if r.header.index(column).is_some() {
+            r.error(faults, "E205", column, message, hint);
+        } else if !self.absent.contains(&column) {
+            self.absent.push(column);
+            r.header
+                .missing(faults, r.file, column, ", and a Modbus point needs it");
+        }
+    }
+
+    fn converted(&mut self, r: &RowReader<'_>, register: register::Register, table: ModbusTable) {
+        if !self.converted.is_empty() {
             self.more += 1;
             return;
         }
         let text = r.plain(C::Address).unwrap_or_default();
         let address = register.address;
         r.warning(
-            &mut self.first,
+            &mut self.converted,
             "W201",
             C::Address,
             &format!(
@@ -48,7 +69,7 @@ impl Converted {
 
     /// Says it, with how many other rows it is true of.
     pub(crate) fn say(self, faults: &mut Faults) {
-        for mut d in self.first.into_list() {
+        for mut d in self.converted.into_list() {
             if self.more > 0 {
                 d.message = format!("{}; {} more rows are read so", d.message, self.more);
             }
@@ -59,10 +80,10 @@ impl Converted {
 
 pub(crate) fn modbus(
     faults: &mut Faults,
-    converted: &mut Converted,
+    once: &mut Once,
     r: &RowReader<'_>,
 ) -> Option<ModbusBinding> {
-    let unit_id = unit_id(faults, r);
+    let unit_id = unit_id(faults, once, r);
     let written = r
         .word(faults, C::Table, cell::table, cell::TABLES)
         .map(|t| t.ok_or(()));
@@ -92,9 +113,9 @@ pub(crate) fn modbus(
         (Some(Ok(table)), _) | (None, Some(table)) => Some(table),
         (None, None) => {
             if register.is_some() {
-                r.error(
+                once.lacking(
                     faults,
-                    "E205",
+                    r,
                     C::Table,
                     "a Modbus point needs its table",
                     format!("write {} (功能码 1, 2, 4 or 3)", cell::TABLES.join(", ")),
@@ -106,9 +127,9 @@ pub(crate) fn modbus(
     if let (Some(register), Some(table)) = (register, table)
         && register.table.is_some()
     {
-        converted.add(r, register, table);
+        once.converted(r, register, table);
     }
-    let kind = kind(faults, r, table);
+    let kind = kind(faults, once, r, table);
     let order = match r.word(faults, C::Order, order, &["ABCD", "CDAB", "BADC", "DCBA"]) {
         None => Some(ByteOrder::Abcd),
         Some(order) => order,
@@ -146,16 +167,16 @@ fn zero_based(text: &str) -> Option<String> {
     Some(format!("0x{n:04X}"))
 }
 
-fn unit_id(faults: &mut Faults, r: &RowReader<'_>) -> Option<u8> {
+fn unit_id(faults: &mut Faults, once: &mut Once, r: &RowReader<'_>) -> Option<u8> {
     const HINT: &str =
         "write the device's unit id (站号), 1 to 247, or 255 for the Modbus TCP device itself";
     let Some(text) = r.plain(C::UnitId) else {
-        r.error(
+        once.lacking(
             faults,
-            "E205",
+            r,
             C::UnitId,
             "a Modbus point needs its unit id",
-            HINT,
+            HINT.to_owned(),
         );
         return None;
     };
@@ -193,16 +214,21 @@ fn address(faults: &mut Faults, r: &RowReader<'_>) -> Option<register::Register>
     }
 }
 
-fn kind(faults: &mut Faults, r: &RowReader<'_>, table: Option<ModbusTable>) -> Option<ModbusType> {
+fn kind(
+    faults: &mut Faults,
+    once: &mut Once,
+    r: &RowReader<'_>,
+    table: Option<ModbusTable>,
+) -> Option<ModbusType> {
     let bits = matches!(table, Some(ModbusTable::Coil | ModbusTable::Discrete));
     let kind = match r.word(faults, C::Type, cell::kind, cell::KINDS) {
         Some(kind) => kind?,
         None if bits => return Some(ModbusType::Bool),
         None => {
             if table.is_some() {
-                r.error(
+                once.lacking(
                     faults,
-                    "E205",
+                    r,
                     C::Type,
                     "a register needs its data type",
                     format!("write one of {}", cell::KINDS.join(" ")),

@@ -50,7 +50,12 @@ pub fn load_with_environment(
         hash: Sha256::new(),
     };
     let plan = reader.plan(today, env);
-    let Directory { faults, texts, .. } = reader;
+    let Directory {
+        mut faults, texts, ..
+    } = reader;
+    for (file, text) in &texts {
+        faults.drop_echoes(file, text);
+    }
     Loaded {
         plan: if faults.has_error() { None } else { plan },
         faults: faults.into_list(),

@@ -47,6 +47,25 @@ impl Faults {
         self.0.iter().any(|d| d.severity == Severity::Error)
     }
 
+    /// Takes out what only echoes a syntax error: faults of values on the same line of the file.
+    pub(crate) fn drop_echoes(&mut self, file: &Path, text: &str) {
+        let line = |span: &Span| text.get(..span.start).map(|t| t.matches('\n').count());
+        let torn: Vec<_> = self
+            .0
+            .iter()
+            .filter(|d| d.code == "E102" && d.file == file)
+            .map(|d| line(&d.span))
+            .collect();
+        if !torn.is_empty() {
+            self.0.retain(|d| {
+                d.code == "E102"
+                    || d.file != file
+                    || d.span == (0..0)
+                    || !torn.contains(&line(&d.span))
+            });
+        }
+    }
+
     pub(crate) fn into_list(self) -> Vec<Diagnostic> {
         self.0
     }

@@ -135,9 +135,28 @@ pub(crate) struct Header {
     units: [Option<Unit>; COLUMNS.len()],
     /// How many cells a row may have.
     pub(crate) width: usize,
+    /// Where the header row stands; 0..0 in a sheet.
+    pub(crate) span: Span,
+    /// A column was not known: it may well be one that seems missing, misspelt.
+    unknown: bool,
 }
 
 impl Header {
+    /// Says that a column is missing, unless an unknown one was named already that may be it.
+    pub(crate) fn missing(&self, faults: &mut Faults, file: &Path, column: Column, why: &str) {
+        if self.unknown {
+            return;
+        }
+        let (_, name, aliases) = COLUMNS[column as usize];
+        faults.error(
+            "E202",
+            file,
+            self.span.clone(),
+            format!("the point table has no column `{name}`{why}"),
+            format!("add the column `{name}` ({})", aliases[0]),
+        );
+    }
+
     pub(crate) fn index(&self, column: Column) -> Option<usize> {
         self.index[column as usize]
     }
@@ -162,8 +181,15 @@ pub(crate) fn read(faults: &mut Faults, file: &Path, cells: &[Cell<'_>]) -> Head
         index: [None; COLUMNS.len()],
         units: [None; COLUMNS.len()],
         width: cells.len(),
+        span: match (
+            cells.first().map(|c| &c.place),
+            cells.last().map(|c| &c.place),
+        ) {
+            (Some(Place::Text(a)), Some(Place::Text(b))) => a.start..b.end,
+            _ => 0..0,
+        },
+        unknown: false,
     };
-    let mut unknown = false;
     for (i, cell) in cells.iter().enumerate() {
         let written = halfwidth(&cell.text);
         let written = written.trim();
@@ -183,7 +209,7 @@ pub(crate) fn read(faults: &mut Faults, file: &Path, cells: &[Cell<'_>]) -> Head
                 );
                 continue;
             }
-            unknown = true;
+            header.unknown = true;
             let all: Vec<&str> = COLUMNS
                 .iter()
                 .flat_map(|(_, name, aliases)| std::iter::once(name).chain(*aliases))
@@ -225,23 +251,8 @@ pub(crate) fn read(faults: &mut Faults, file: &Path, cells: &[Cell<'_>]) -> Head
         header.units[column as usize] = unit;
     }
     for column in REQUIRED {
-        // An unknown column may well be the missing one, misspelt: it is named already.
-        if header.index(column).is_none() && !unknown {
-            let span = match (
-                cells.first().map(|c| &c.place),
-                cells.last().map(|c| &c.place),
-            ) {
-                (Some(Place::Text(a)), Some(Place::Text(b))) => a.start..b.end,
-                _ => 0..0,
-            };
-            let (_, name, aliases) = COLUMNS[column as usize];
-            faults.error(
-                "E202",
-                file,
-                span,
-                format!("the point table has no column `{name}`"),
-                format!("add the column `{name}` ({})", aliases[0]),
-            );
+        if header.index(column).is_none() {
+            header.missing(faults, file, column, "");
         }
     }
     header

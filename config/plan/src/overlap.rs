@@ -17,6 +17,9 @@ struct RegisterKey {
     unit_id: u8,
     table: ModbusTable,
     address: u16,
+    /// The one bit of it that is read; none: all. Bits of one word are points of their own, and
+    /// the word may be read whole beside them.
+    bit: Option<u8>,
 }
 
 /// One value in the messages of a source.
@@ -31,8 +34,6 @@ struct TopicKey {
 struct Reader {
     tag: Arc<str>,
     span: Span,
-    /// The one bit of the register that it reads; none: all of it.
-    bit: Option<u8>,
 }
 
 /// Who reads what, row by row.
@@ -71,11 +72,9 @@ impl Places {
                 unit_id: m.unit_id,
                 table: m.table,
                 address,
+                bit,
             };
             match self.registers.get(&key) {
-                // Bits of one word are points of their own, and the word may be read whole
-                // beside them.
-                Some(other) if other.bit != bit => {}
                 Some(other) if !said => {
                     said = true;
                     let what = format!(
@@ -90,7 +89,6 @@ impl Places {
                     let reader = Reader {
                         tag: point.tag.clone(),
                         span: r.cell_span(C::Address),
-                        bit,
                     };
                     self.registers.insert(key, reader);
                 }
@@ -110,7 +108,6 @@ impl Places {
                 let reader = Reader {
                     tag: point.tag.clone(),
                     span: r.cell_span(C::Address),
-                    bit: None,
                 };
                 self.topics.insert(key, reader);
             }

@@ -8,7 +8,7 @@ use davy_points::{
     Binding, Life, Limits, ModbusType, PointDef, PointTable, PollClass, Priority, Span,
 };
 
-use crate::binding::{self, Converted};
+use crate::binding::{self, Once};
 use crate::cell;
 use crate::duration::show;
 use crate::faults::{Faults, did_you_mean, one_of};
@@ -42,7 +42,7 @@ impl PointReader<'_> {
         let mut header: Option<Header> = None;
         let mut tags = Tags::new();
         let mut places = Places::default();
-        let mut converted = Converted::default();
+        let mut once = Once::default();
         let mut points = 0usize;
         for row in rows {
             if row.cells.iter().all(|c| c.text.trim().is_empty()) {
@@ -53,7 +53,7 @@ impl PointReader<'_> {
                 continue;
             };
             points += 1;
-            if let Some(point) = self.row(faults, &mut tags, &mut converted, header, &row) {
+            if let Some(point) = self.row(faults, &mut tags, &mut once, header, &row) {
                 let r = RowReader {
                     file: self.file,
                     header,
@@ -64,7 +64,7 @@ impl PointReader<'_> {
                 let _ = self.table.add(point);
             }
         }
-        converted.say(faults);
+        once.say(faults);
         if header.is_none() || points == 0 {
             faults.error(
                 "E200",
@@ -80,7 +80,7 @@ impl PointReader<'_> {
         &self,
         faults: &mut Faults,
         tags: &mut Tags,
-        converted: &mut Converted,
+        once: &mut Once,
         header: &Header,
         row: &Row<'_>,
     ) -> Option<PointDef> {
@@ -123,7 +123,7 @@ impl PointReader<'_> {
             );
         }
         let tag = self.tag(faults, tags, &r);
-        let point = self.point(faults, converted, &r);
+        let point = self.point(faults, once, &r);
         Some(PointDef {
             tag: tag?,
             ..point?
@@ -166,12 +166,7 @@ impl PointReader<'_> {
         Some(tag)
     }
 
-    fn point(
-        &self,
-        faults: &mut Faults,
-        converted: &mut Converted,
-        r: &RowReader<'_>,
-    ) -> Option<PointDef> {
+    fn point(&self, faults: &mut Faults, once: &mut Once, r: &RowReader<'_>) -> Option<PointDef> {
         let class = r.required(
             faults,
             C::Class,
@@ -181,9 +176,7 @@ impl PointReader<'_> {
         let area = named(faults, r, C::Area, &self.site.area_ids);
         let source = self.source(faults, r);
         let binding = match source.map(|s| (s.kind, &s.source)) {
-            Some((SourceKind::Modbus, _)) => {
-                binding::modbus(faults, converted, r).map(Binding::Modbus)
-            }
+            Some((SourceKind::Modbus, _)) => binding::modbus(faults, once, r).map(Binding::Modbus),
             Some((SourceKind::Mqtt, Some(SiteSource::Mqtt(m)))) => {
                 binding::mqtt(faults, r, Some(m)).map(Binding::Mqtt)
             }
