@@ -7,7 +7,7 @@ use std::sync::Arc;
 use davy_points::{Life, Mono, PointIx, PointTable, Timestamp};
 
 use super::command::{Holder, Remembered};
-use super::image::SavedAlarm;
+use super::image::{EngineImage, SavedAlarm};
 use super::state::{AlarmState, PointState};
 use super::timers::{Deadline, Timers};
 use super::{Engine, Identity, Restored, mono};
@@ -69,7 +69,7 @@ impl Engine {
             || !restored.transitions.is_empty()
             || restored.stopped_at.is_some();
         if ran_before {
-            engine.read_back(&restored, stopped, wall);
+            engine.read_back(restored, stopped, wall);
         }
         let owned: Vec<PointIx> = engine
             .table
@@ -117,17 +117,17 @@ impl Engine {
         }
     }
 
-    fn read_back(&mut self, restored: &Restored, stopped: Timestamp, wall: Timestamp) {
+    fn read_back(&mut self, mut restored: Restored, stopped: Timestamp, wall: Timestamp) {
         let mut saved: Vec<SavedAlarm> = Vec::new();
         let mut counters: HashMap<String, u32> = HashMap::new();
-        if let Some(image) = &restored.image {
+        if let Some(image) = &mut restored.image {
             self.seq = image.seq;
-            saved.clone_from(&image.alarms);
-            counters.extend(image.counters.iter().cloned());
-            self.orphans.clone_from(&image.orphans);
-            self.closed = image.closed.iter().cloned().collect();
-            for r in &image.commands {
-                self.remembered.keep(r.clone());
+            saved = std::mem::take(&mut image.alarms);
+            counters.extend(std::mem::take(&mut image.counters));
+            self.orphans = std::mem::take(&mut image.orphans);
+            self.closed = std::mem::take(&mut image.closed).into();
+            for r in std::mem::take(&mut image.commands) {
+                self.remembered.keep(r);
             }
         }
         let mut place: HashMap<String, usize> = saved
@@ -171,7 +171,7 @@ impl Engine {
                 self.alarms[a.index()].activations = *count;
             }
         }
-        self.restore_points(restored, stopped, wall);
+        self.restore_points(restored.image.as_ref(), stopped, wall);
         let mut overdue = Vec::new();
         for s in saved {
             match self.find_owned(&s.alarm) {
@@ -224,8 +224,7 @@ impl Engine {
         owned.then_some(a)
     }
 
-    fn restore_points(&mut self, restored: &Restored, stopped: Timestamp, wall: Timestamp) {
-        let image = restored.image.as_ref();
+    fn restore_points(&mut self, image: Option<&EngineImage>, stopped: Timestamp, wall: Timestamp) {
         let downtime = wall.since(stopped).max(0);
         let pending_lost = image.is_none_or(|i| stopped.since(i.taken_at) > IMAGE_AGE_NS);
         let stop = self.now.saturating_sub(downtime);

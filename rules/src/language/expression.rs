@@ -613,7 +613,7 @@ mod tests {
         refused("1 > 2 > 3", 6..7, "left over");
         refused("FT_101 $ 3", 7..8, "means nothing");
         refused("(1 > 2) + 3 > 1", 0..7, "true or false");
-        refused(&"(".repeat(100), 64..65, "levels deep");
+        refused(&"(".repeat(100), 65..66, "levels deep");
         refused("1e999 > 2", 0..5, "not a number");
     }
 }

@@ -6,12 +6,22 @@
 
 mod expression;
 mod nearest;
+mod rule;
 mod ruleset;
+mod select;
+#[cfg(test)]
+mod tests;
+mod text;
 mod words;
 
 use std::path::PathBuf;
 
-use davy_points::{Diagnostic, PointTable};
+use davy_points::{Diagnostic, PointTable, Severity, Span};
+use toml::de::DeTable;
+
+use expression::Names;
+use rule::Site;
+use text::{Faults, Keys, wrong_type};
 
 pub use expression::Expression;
 pub(crate) use expression::Kleene;
@@ -19,15 +29,119 @@ pub use ruleset::{AlarmDef, AlarmIx, Kind, OnBad, Rule, RuleIx, RuleSet, StuckSe
 pub(crate) use ruleset::{Side, ns, order};
 pub(crate) use words::{About, Shade, sentence};
 
+/// Kinds that a file may hold, one array of tables each.
+const KINDS: [(&str, Kind); 4] = [
+    ("level", Kind::Level),
+    ("stale", Kind::Stale),
+    ("stuck", Kind::Stuck),
+    ("quality", Kind::Quality),
+];
+
 /// Compiles the rule files of a site against its point table. What no file covers gets the
 /// implicit rules `table`, `stale` and `quality`. `Some` exactly where nothing is an error.
+///
+/// `guidance` names the pages that exist, without `.md`.
 #[must_use]
 pub fn compile(
     files: &[(PathBuf, String)],
     table: &PointTable,
     guidance: &[String],
 ) -> (Option<RuleSet>, Vec<Diagnostic>) {
-    let builder = ruleset::Builder::new(table);
-    let _ = (files, guidance);
-    (Some(builder.finish()), Vec::new())
+    let mut all = Vec::new();
+    let mut builder = ruleset::Builder::new(table);
+    let names = Names::of(table);
+    let site = Site {
+        table,
+        guidance,
+        names: &names,
+    };
+    let mut ids: Vec<(String, PathBuf, Span)> = Vec::new();
+    for (path, source) in files {
+        let mut f = Faults {
+            file: path,
+            source,
+            all: &mut all,
+        };
+        let (document, errors) = DeTable::parse_recoverable(source);
+        if !errors.is_empty() {
+            for e in errors {
+                let span = e.span().unwrap_or(0..0);
+                f.add(
+                    "E300",
+                    span,
+                    format!("not TOML: {}", e.message()),
+                    "one `[[level]]`, `[[stale]]`, `[[stuck]]` or `[[quality]]` before each rule, \
+                     then `key = value`",
+                );
+            }
+            continue;
+        }
+        read_file(document.get_ref(), &site, &mut f, &mut builder, &mut ids);
+    }
+    let refused = all.iter().any(|d| d.severity == Severity::Error);
+    ((!refused).then(|| builder.finish()), all)
+}
+
+fn read_file(
+    document: &DeTable<'_>,
+    site: &Site<'_>,
+    f: &mut Faults<'_>,
+    builder: &mut ruleset::Builder<'_>,
+    ids: &mut Vec<(String, PathBuf, Span)>,
+) {
+    let mut keys = Keys::new(document, 0..0);
+    let schema = keys.number("schema", f);
+    match schema {
+        Some((1.0, _)) => {}
+        Some((n, span)) => {
+            f.add(
+                "E303",
+                span,
+                format!("schema {n} is not one that this version reads"),
+                "schema = 1",
+            );
+        }
+        None if keys.raw("schema").is_none() => {
+            f.add(
+                "E303",
+                0..f.source.lines().next().map_or(0, str::len),
+                "`schema` is missing",
+                "begin the file with schema = 1",
+            );
+        }
+        None => {}
+    }
+    for (name, kind) in KINDS {
+        let Some(v) = keys.raw(name) else { continue };
+        let Some(rules) = v.get_ref().as_array() else {
+            wrong_type(f, name, v, &format!("an array of tables: [[{name}]]"));
+            continue;
+        };
+        for rule in rules {
+            let Some(t) = rule.get_ref().as_table() else {
+                wrong_type(f, name, rule, &format!("a table: [[{name}]]"));
+                continue;
+            };
+            let id = rule::read(kind, Keys::new(t, rule.span()), site, f, builder);
+            if let Some((id, span)) = id {
+                note_id(id, span, f, ids);
+            }
+        }
+    }
+    keys.finish(f);
+}
+
+fn note_id(id: String, span: Span, f: &mut Faults<'_>, ids: &mut Vec<(String, PathBuf, Span)>) {
+    if let Some((_, file, there)) = ids.iter().find(|(i, _, _)| *i == id) {
+        let d = f.add(
+            "E304",
+            span,
+            format!("a rule \"{id}\" exists already"),
+            "give this one another id: state, acknowledgements and shelves hang on it",
+        );
+        d.related
+            .push((file.clone(), there.clone(), "the first one".to_owned()));
+    } else {
+        ids.push((id, f.file.to_owned(), span));
+    }
 }

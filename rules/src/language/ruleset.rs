@@ -364,7 +364,7 @@ impl<'a> Builder<'a> {
         self.by_point.entry(point).or_default().push(def);
     }
 
-    fn covered(&self, point: PointIx, kind: Kind) -> bool {
+    pub(crate) fn covered(&self, point: PointIx, kind: Kind) -> bool {
         self.by_point.get(&point).is_some_and(|alarms| {
             alarms
                 .iter()
