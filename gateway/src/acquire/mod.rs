@@ -9,6 +9,7 @@ mod grid;
 mod guarded;
 mod line;
 mod metrics;
+pub mod mqtt;
 pub mod poller;
 mod tcp_line;
 #[cfg(test)]

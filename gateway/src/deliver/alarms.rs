@@ -1,0 +1,674 @@
+//! The alarm lane: transitions to the centre over MQTT, commands back (`formats.md` section 5).
+//!
+//! Lives here: one task, two connections, the cursor. May not live here: alarm state (the engine
+//! has it), durability (the journal has it). One connection publishes and is built anew after
+//! any error; another keeps a session for `acked`, `command`, `resend` and `snapshot/get`, so that
+//! an ack given while we were away still comes. Read first: [`AlarmLane::run`], `window`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use davy_journal::{JournalHandle, JournalReader, Sealed};
+use davy_plan::MqttAddress;
+use davy_rules::alarm::{CommandResult, Flag, Snapshot, Transition, VERSION};
+use rumqttc::{AsyncClient, Publish, QoS};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::command::{self, Refused};
+use super::outbox::{After, Outbox};
+use super::window::{Acked, Window};
+use crate::broker::{Heard, Link, LinkPlan};
+use crate::metrics::Metrics;
+use crate::run::{Ask, Pulse};
+
+/// The journal's cursor of this lane.
+pub(crate) const CURSOR: &str = "center";
+/// A broker that takes publishes and acknowledges none for so long is as good as gone.
+const PUBACK_PATIENCE: Duration = Duration::from_secs(15);
+const CURSOR_EVERY: Duration = Duration::from_secs(1);
+/// What is left after the last `stopping`: until the broker has it.
+const FAREWELL: Duration = Duration::from_millis(700);
+/// Alarms in one `snapshot` message, so that it stays below 256 KiB.
+const SNAPSHOT_ALARMS: usize = 128;
+
+/// What the lane needs to know.
+pub(crate) struct AlarmLanePlan {
+    pub(crate) site: Arc<str>,
+    pub(crate) owner: Arc<str>,
+    pub(crate) plan_rev: Arc<str>,
+    pub(crate) session: Arc<str>,
+    pub(crate) broker: MqttAddress,
+    pub(crate) command_key: Option<Vec<u8>>,
+}
+
+/// What the lane is connected to.
+pub(crate) struct AlarmLanePorts {
+    pub(crate) outbox: Arc<Outbox>,
+    /// Taken when the lane begins.
+    pub(crate) reader: Option<JournalReader>,
+    pub(crate) journal: JournalHandle,
+    pub(crate) acked: u64,
+    pub(crate) engine: mpsc::Sender<Ask>,
+    pub(crate) pulse: watch::Receiver<Pulse>,
+    pub(crate) stop: watch::Receiver<Option<Instant>>,
+    pub(crate) metrics: Metrics,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    v: u32,
+    owner: &'a str,
+    session: &'a str,
+    state: &'a str,
+    version: &'a str,
+    plan_rev: &'a str,
+    clock: i64,
+    last_seq: u64,
+}
+
+#[derive(Serialize)]
+struct Beat<'a> {
+    v: u32,
+    owner: &'a str,
+    session: &'a str,
+    tick: u64,
+    at: i64,
+    last_seq: u64,
+}
+
+/// A part of a snapshot; `part` and `parts` count from 1.
+#[derive(Serialize)]
+struct SnapshotPart<'a> {
+    v: u32,
+    owner: &'a str,
+    seq: u64,
+    alarms: &'a [davy_rules::alarm::StandingAlarm],
+    part: usize,
+    parts: usize,
+}
+
+#[derive(Deserialize)]
+struct AckedWire {
+    seq: u64,
+}
+
+#[derive(Deserialize)]
+struct ResendWire {
+    after: u64,
+}
+
+/// What waits for its PUBACK, in the order of publishing.
+enum Published {
+    /// Whatever the journal would send again.
+    Plain,
+    /// The answer to a command; kept until the broker has it.
+    Result(Box<CommandResult>),
+}
+
+/// What a helper task brings back to the lane.
+enum Done {
+    /// A command has run its course: answer it, and tell the broker that we have it.
+    Command(Option<CommandResult>, Option<(AsyncClient, Publish)>),
+    Snapshot(Box<Snapshot>),
+}
+
+type Reading = JoinHandle<(JournalReader, Result<Vec<Sealed>, davy_journal::StoreError>)>;
+
+pub(crate) struct AlarmLane {
+    plan: AlarmLanePlan,
+    ports: AlarmLanePorts,
+    prefix: String,
+    window: Window,
+    up: Option<AsyncClient>,
+    down: Option<AsyncClient>,
+    published: VecDeque<Published>,
+    results: VecDeque<CommandResult>,
+    puback_at: Instant,
+    late_seen: u64,
+    late_told: u64,
+    cursor_stored: (u64, Instant),
+    reader: Option<JournalReader>,
+    reading: Option<Reading>,
+    read_not_before: Instant,
+    done: mpsc::Sender<Done>,
+    younger_told: bool,
+}
+
+impl AlarmLane {
+    /// Delivers until told to stop, then what it can until the deadline, and says farewell.
+    pub(crate) async fn run(plan: AlarmLanePlan, ports: AlarmLanePorts) {
+        let (done_tx, mut done) = mpsc::channel(256);
+        let (up_tx, mut up_rx) = mpsc::channel(1024);
+        let (down_tx, mut down_rx) = mpsc::channel(256);
+        let mut changed = ports.outbox.subscribe();
+        let mut pulse = ports.pulse.clone();
+        let mut stop = ports.stop.clone();
+        let mut lane = AlarmLane::new(plan, ports, done_tx);
+        let mut uplink = Link::spawn(lane.uplink(), up_tx.clone());
+        let _downlink = Link::spawn(lane.downlink(), down_tx);
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut deadline = None;
+        loop {
+            lane.pump();
+            if deadline.is_some_and(|at| Instant::now() >= at || lane.is_through()) {
+                break;
+            }
+            let patience = deadline.map_or(Duration::from_secs(3600), |at: Instant| {
+                at.saturating_duration_since(Instant::now())
+            });
+            tokio::select! {
+                Some(heard) = up_rx.recv() => lane.hear_uplink(heard),
+                Some(heard) = down_rx.recv() => lane.hear_downlink(heard),
+                Some(done) = done.recv() => lane.finish(done),
+                Ok(()) = changed.changed() => {}
+                Ok(()) = pulse.changed() => lane.beat(&pulse.borrow_and_update()),
+                read = AlarmLane::read(&mut lane.reading) => lane.take_read(read),
+                _ = second.tick() => {
+                    if lane.look_after() {
+                        // No word to the old one: nothing that it held counts any more.
+                        lane.hear_uplink(Heard::Down("no PUBACK for 15 s".into()));
+                        uplink = Link::spawn(lane.uplink(), up_tx.clone());
+                    }
+                }
+                changed = stop.changed(), if deadline.is_none() => match changed {
+                    Ok(()) => deadline = *stop.borrow(),
+                    Err(_) => return, // the gateway was dropped: as if killed
+                },
+                () = tokio::time::sleep(patience), if deadline.is_some() => {}
+            }
+        }
+        lane.store_cursor();
+        lane.say_farewell(&mut up_rx).await;
+        drop(uplink);
+    }
+
+    fn new(plan: AlarmLanePlan, mut ports: AlarmLanePorts, done: mpsc::Sender<Done>) -> AlarmLane {
+        let now = Instant::now();
+        AlarmLane {
+            prefix: format!("davy/v1/{}/{}", plan.site, plan.owner),
+            window: Window::new(ports.acked),
+            up: None,
+            down: None,
+            published: VecDeque::new(),
+            results: VecDeque::new(),
+            puback_at: now,
+            late_seen: 0,
+            late_told: 0,
+            cursor_stored: (ports.acked, now),
+            reader: ports.reader.take(),
+            reading: None,
+            read_not_before: now,
+            done,
+            younger_told: false,
+            plan,
+            ports,
+        }
+    }
+
+    fn uplink(&self) -> LinkPlan {
+        LinkPlan {
+            client_id: format!("davy-{}-{}-up", self.plan.site, self.plan.owner),
+            address: self.plan.broker.clone(),
+            keep_session: false,
+            last_will: Some((self.topic("status"), self.status("offline"))),
+            filters: Vec::new(),
+            in_flight: 512,
+            requests: 2048,
+        }
+    }
+
+    fn downlink(&self) -> LinkPlan {
+        LinkPlan {
+            client_id: format!("davy-{}-{}-down", self.plan.site, self.plan.owner),
+            address: self.plan.broker.clone(),
+            keep_session: true,
+            last_will: None,
+            filters: ["acked", "command", "resend", "snapshot/get"]
+                .map(|t| self.topic(t))
+                .to_vec(),
+            in_flight: 16,
+            requests: 70_000, // every packet id may wait for its ack
+        }
+    }
+
+    fn topic(&self, last: &str) -> String {
+        format!("{}/{last}", self.prefix)
+    }
+
+    fn status(&self, state: &str) -> Vec<u8> {
+        json(&Status {
+            v: VERSION,
+            owner: &self.plan.owner,
+            session: &self.plan.session,
+            state,
+            version: env!("CARGO_PKG_VERSION"),
+            plan_rev: &self.plan.plan_rev,
+            clock: crate::run::wall_now().ns(),
+            last_seq: self.ports.outbox.last_seq(),
+        })
+    }
+
+    /// Gives the connection what it has room for, and asks the disk for what is not at hand.
+    fn pump(&mut self) {
+        let Some(client) = self.up.clone() else {
+            return;
+        };
+        self.tell_late(&client);
+        while let Some(result) = self.results.pop_front() {
+            if !self.publish(&client, "result", json(&result)) {
+                self.results.push_front(result);
+                return;
+            }
+            if let Some(last) = self.published.back_mut() {
+                *last = Published::Result(Box::new(result));
+            }
+        }
+        while self.reading.is_none()
+            && self.window.room() > 0
+            && Instant::now() >= self.read_not_before
+        {
+            let max = usize::try_from(self.window.room()).unwrap_or(usize::MAX);
+            match self.ports.outbox.after(self.window.sent(), max) {
+                After::Here(records) if records.is_empty() => return,
+                After::Here(records) => {
+                    if !self.send(&client, &records) {
+                        return;
+                    }
+                }
+                After::OnDisk => self.start_read(max),
+            }
+        }
+    }
+
+    fn send(&mut self, client: &AsyncClient, records: &[Sealed]) -> bool {
+        for record in records {
+            if record.seq != self.window.sent() + 1 {
+                return false; // the cursor moved meanwhile
+            }
+            if !self.publish(client, "transition", record.wire.to_vec()) {
+                return false;
+            }
+            self.window.sent_one(record.seq, Instant::now());
+        }
+        true
+    }
+
+    /// QoS 1. False: no room among the requests; the next event tries again.
+    fn publish(&mut self, client: &AsyncClient, last: &str, payload: Vec<u8>) -> bool {
+        let retain = last == "status";
+        let sent = client.try_publish(self.topic(last), QoS::AtLeastOnce, retain, payload);
+        if sent.is_ok() {
+            if self.published.is_empty() {
+                self.puback_at = Instant::now();
+            }
+            self.published.push_back(Published::Plain);
+        }
+        sent.is_ok()
+    }
+
+    /// Records that the journal has not confirmed: told at once, flagged, and told again by their
+    /// sealed form (`alarm-engine.md` section 7.12).
+    fn tell_late(&mut self, client: &AsyncClient) {
+        let count = self.ports.outbox.late_count();
+        if count == self.late_seen {
+            return;
+        }
+        for (seq, record) in self.ports.outbox.late_after(self.late_told) {
+            let flagged = serde_json::from_slice::<Transition>(&record).map(|mut t| {
+                t.flags.push(Flag::Unjournalled);
+                json(&t)
+            });
+            match flagged {
+                Ok(bytes) => {
+                    if !self.publish(client, "transition", bytes) {
+                        return;
+                    }
+                }
+                Err(e) => tracing::error!(seq, "a late record is no transition: {e}"),
+            }
+            self.late_told = seq;
+        }
+        self.late_seen = count;
+    }
+
+    fn start_read(&mut self, max: usize) {
+        let Some(reader) = self.reader.take() else {
+            return;
+        };
+        let after = self.window.sent();
+        self.reading = Some(tokio::task::spawn_blocking(move || {
+            let read = reader.read_from(after, max);
+            (reader, read)
+        }));
+    }
+
+    /// Pending for ever while nothing is being read.
+    async fn read(reading: &mut Option<Reading>) -> Read {
+        match reading {
+            Some(task) => {
+                let read = task.await.ok();
+                *reading = None;
+                read
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    fn take_read(&mut self, read: Read) {
+        let Some((reader, records)) = read else {
+            tracing::error!("the reader of the journal is gone");
+            return;
+        };
+        self.reader = Some(reader);
+        match (records, self.up.clone()) {
+            (Ok(records), Some(client)) => {
+                self.send(&client, &records);
+            }
+            (Err(e), _) => {
+                tracing::error!("cannot read the journal: {e}");
+                self.read_not_before = Instant::now() + Duration::from_secs(1);
+            }
+            (Ok(_), None) => {}
+        }
+    }
+
+    fn hear_uplink(&mut self, heard: Heard) {
+        match heard {
+            Heard::Connected(client) => {
+                self.window.rewind();
+                (self.late_seen, self.late_told) = (0, 0);
+                let status = self.status("online");
+                self.publish(&client, "status", status);
+                self.up = Some(client);
+            }
+            Heard::PubAck => {
+                self.puback_at = Instant::now();
+                self.published.pop_front();
+            }
+            Heard::Down(why) => {
+                tracing::warn!(owner = %self.plan.owner, "the alarm lane's broker is away: {why}");
+                self.ports
+                    .metrics
+                    .retries
+                    .with_label_values(&["alarms"])
+                    .inc();
+                self.up = None;
+                self.window.rewind();
+                for sent in self.published.drain(..).rev() {
+                    if let Published::Result(result) = sent {
+                        self.results.push_front(*result);
+                    }
+                }
+            }
+            Heard::Ready | Heard::Message(_) => {}
+        }
+    }
+
+    fn hear_downlink(&mut self, heard: Heard) {
+        match heard {
+            Heard::Connected(client) => self.down = Some(client),
+            Heard::Down(why) => {
+                tracing::warn!(owner = %self.plan.owner, "no commands from the centre: {why}");
+                self.down = None;
+            }
+            Heard::Message(message) => self.take_message(&message),
+            Heard::Ready | Heard::PubAck => {}
+        }
+    }
+
+    fn take_message(&mut self, message: &Publish) {
+        let last = self.ports.outbox.last_seq();
+        let topic = message
+            .topic
+            .strip_prefix(self.prefix.as_str())
+            .unwrap_or_default();
+        match topic {
+            "/acked" => match serde_json::from_slice::<AckedWire>(&message.payload) {
+                Ok(AckedWire { seq }) => self.take_acked(seq, last),
+                Err(e) => self.refuse("acked", &e.to_string()),
+            },
+            "/resend" => match serde_json::from_slice::<ResendWire>(&message.payload) {
+                Ok(ResendWire { after }) => self.window.resend(after.min(last)),
+                Err(e) => self.refuse("resend", &e.to_string()),
+            },
+            "/snapshot/get" => self.ask_snapshot(),
+            "/command" => return self.take_command(message),
+            other => tracing::debug!(topic = other, "nothing reads this topic"),
+        }
+        self.puback(message);
+    }
+
+    fn take_acked(&mut self, seq: u64, last: u64) {
+        match self.window.acknowledge(seq, last, Instant::now()) {
+            Acked::Forward => {}
+            Acked::Back => tracing::warn!(
+                owner = %self.plan.owner,
+                seq,
+                "the centre has less than it had; everything after is sent again"
+            ),
+            Acked::Beyond => {
+                if !std::mem::replace(&mut self.younger_told, true) {
+                    tracing::error!(
+                        owner = %self.plan.owner,
+                        seq,
+                        last,
+                        "the centre has records that this journal does not: the data directory is younger than the centre's, restore it or retire this gateway id"
+                    );
+                }
+            }
+        }
+        let metrics = &self.ports.metrics;
+        metrics
+            .acked_seq
+            .set(i64::try_from(self.window.acked()).unwrap_or(i64::MAX));
+    }
+
+    fn take_command(&mut self, message: &Publish) {
+        let stub = stub(message).zip(self.down.clone()).map(|(m, c)| (c, m));
+        if message.retain {
+            // Nobody retains a command (section 5); a broker would give it to us for ever.
+            self.refuse("retained", "a command must not be retained");
+            return self.puback(message);
+        }
+        match command::read(&message.payload, self.plan.command_key.as_deref()) {
+            Err(refused) => {
+                let detail = format!("{refused:?}");
+                self.refuse(refused.reason(), &detail);
+                if let Refused::Answered(_, result) = refused {
+                    self.results.push_back(*result);
+                }
+                self.puback(message);
+            }
+            Ok(command) => {
+                let (reply, result) = oneshot::channel();
+                let (engine, done) = (self.ports.engine.clone(), self.done.clone());
+                let mut durable = self.ports.outbox.subscribe();
+                // One task a command: as many as the broker's window has, no more.
+                tokio::spawn(async move {
+                    if engine
+                        .send(Ask::Command(Box::new(command), reply))
+                        .await
+                        .is_err()
+                    {
+                        return; // stopping: unacknowledged, it comes again
+                    }
+                    let result = result.await.ok();
+                    if let Some(seq) = result.as_ref().and_then(|r: &CommandResult| r.seq)
+                        && durable.wait_for(|(last, _)| *last >= seq).await.is_err()
+                    {
+                        return;
+                    }
+                    let _ = done.send(Done::Command(result, stub)).await;
+                });
+            }
+        }
+    }
+
+    fn ask_snapshot(&self) {
+        let (reply, snapshot) = oneshot::channel();
+        let (engine, done) = (self.ports.engine.clone(), self.done.clone());
+        let mut durable = self.ports.outbox.subscribe();
+        tokio::spawn(async move {
+            if engine.send(Ask::Snapshot(reply)).await.is_err() {
+                return;
+            }
+            if let Ok(snapshot) = snapshot.await
+                && durable
+                    .wait_for(|(last, _)| *last >= snapshot.seq)
+                    .await
+                    .is_ok()
+            {
+                let _ = done.send(Done::Snapshot(snapshot)).await;
+            }
+        });
+    }
+
+    fn finish(&mut self, done: Done) {
+        match done {
+            Done::Command(result, message) => {
+                self.results.extend(result);
+                if let Some((client, message)) = message {
+                    // With the client it came through: packet ids mean nothing to another.
+                    let _ = client.try_ack(&message);
+                }
+            }
+            Done::Snapshot(snapshot) => {
+                let Some(client) = self.up.clone() else {
+                    return; // the centre asks again
+                };
+                let parts: Vec<_> = match snapshot.alarms.chunks(SNAPSHOT_ALARMS) {
+                    none if none.len() == 0 => vec![&[][..]],
+                    some => some.collect(),
+                };
+                for (i, alarms) in parts.iter().enumerate() {
+                    let part = SnapshotPart {
+                        v: snapshot.v,
+                        owner: &snapshot.owner,
+                        seq: snapshot.seq,
+                        alarms,
+                        part: i + 1,
+                        parts: parts.len(),
+                    };
+                    self.publish(&client, "snapshot", json(&part));
+                }
+            }
+        }
+    }
+
+    fn puback(&self, message: &Publish) {
+        if let Some(client) = &self.down
+            && let Err(e) = client.try_ack(message)
+        {
+            tracing::debug!("an ack has no way back, the message comes again: {e}");
+        }
+    }
+
+    fn refuse(&self, reason: &str, detail: &str) {
+        self.ports
+            .metrics
+            .commands_refused
+            .with_label_values(&[reason])
+            .inc();
+        tracing::warn!(owner = %self.plan.owner, reason, "refused from the centre's side: {detail}");
+    }
+
+    fn beat(&self, pulse: &Pulse) {
+        if let Some(client) = &self.up {
+            let beat = json(&Beat {
+                v: VERSION,
+                owner: &self.plan.owner,
+                session: &self.plan.session,
+                tick: pulse.tick,
+                at: pulse.at.ns(),
+                last_seq: pulse.last_seq,
+            });
+            // QoS 0: a beat that cannot go now says nothing later.
+            let _ = client.try_publish(self.topic("beat"), QoS::AtMostOnce, false, beat);
+        }
+    }
+
+    /// Once a second. True: the uplink must be built anew.
+    fn look_after(&mut self) -> bool {
+        let now = Instant::now();
+        if self.window.stalled(now) {
+            tracing::warn!(owner = %self.plan.owner, acked = self.window.acked(), "no progress at the centre; sending again");
+            self.ports
+                .metrics
+                .retries
+                .with_label_values(&["alarms"])
+                .inc();
+        }
+        if now.duration_since(self.cursor_stored.1) >= CURSOR_EVERY {
+            self.store_cursor();
+        }
+        let metrics = &self.ports.metrics;
+        let depth = |name: &str, n: usize| {
+            metrics
+                .queue_depth
+                .with_label_values(&[name])
+                .set(i64::try_from(n).unwrap_or(i64::MAX));
+        };
+        depth("alarms.published", self.published.len());
+        depth("alarms.results", self.results.len());
+        depth("journal.submissions", self.ports.journal.queued());
+        self.up.is_some()
+            && !self.published.is_empty()
+            && now.duration_since(self.puback_at) >= PUBACK_PATIENCE
+    }
+
+    fn store_cursor(&mut self) {
+        if self.window.acked() != self.cursor_stored.0 {
+            self.ports.journal.set_cursor(CURSOR, self.window.acked());
+        }
+        self.cursor_stored = (self.window.acked(), Instant::now());
+    }
+
+    /// Everything that can be told has been told and acknowledged.
+    fn is_through(&self) -> bool {
+        self.window.acked() >= self.ports.outbox.last_seq() && self.results.is_empty()
+    }
+
+    /// `stopping`, which clears nothing; then the socket closes with a word, so that no last will
+    /// comes.
+    async fn say_farewell(&mut self, up_rx: &mut mpsc::Receiver<Heard>) {
+        let Some(client) = self.up.clone() else {
+            return;
+        };
+        let status = self.status("stopping");
+        self.publish(&client, "status", status);
+        let until = tokio::time::Instant::now() + FAREWELL;
+        while !self.published.is_empty() && self.up.is_some() {
+            match tokio::time::timeout_at(until, up_rx.recv()).await {
+                Ok(Some(heard)) => self.hear_uplink(heard),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        if client.try_disconnect().is_ok() {
+            while let Ok(Some(heard)) = tokio::time::timeout_at(until, up_rx.recv()).await {
+                if matches!(heard, Heard::Down(_)) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+type Read = Option<(JournalReader, Result<Vec<Sealed>, davy_journal::StoreError>)>;
+
+fn json(what: &impl Serialize) -> Vec<u8> {
+    // Our own types: no map with odd keys, nothing that can fail.
+    serde_json::to_vec(what).unwrap_or_default()
+}
+
+/// What an ack needs of a message.
+fn stub(message: &Publish) -> Option<Publish> {
+    (message.qos != QoS::AtMostOnce).then(|| {
+        let mut stub = Publish::new("", message.qos, Vec::new());
+        stub.pkid = message.pkid;
+        stub
+    })
+}
