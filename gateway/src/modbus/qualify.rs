@@ -243,3 +243,259 @@ impl Qualifier {
         self.sentinels.iter().any(|s| *s == number || *s == bits)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use davy_points::{Binding, Life, Limits, PollClass, Scaling, SourceDef};
+
+    use super::*;
+
+    fn def(change: impl FnOnce(&mut PointDef)) -> PointDef {
+        let source = davy_points::PointTable::new().add_source(SourceDef {
+            id: "plc".into(),
+            gateway: "gw".into(),
+            recorded: false,
+        });
+        let mut def = PointDef {
+            tag: "LT-1".into(),
+            description: String::new(),
+            hazard: String::new(),
+            area: String::new(),
+            class: "tank_level".into(),
+            unit: "%".into(),
+            low: None,
+            high: None,
+            source,
+            binding: Binding::Internal,
+            scaling: Scaling::default(),
+            poll: PollClass::Normal,
+            expected_interval: Duration::from_secs(1),
+            stale_after: Duration::from_secs(3),
+            report_deadband: None,
+            limits: Limits::default(),
+            deadband: 0.0,
+            on_delay: Duration::ZERO,
+            off_delay: Duration::ZERO,
+            priority: None,
+            sentinels: Vec::new(),
+            life: Life::InService,
+            calibration_due: None,
+            note: String::new(),
+            span: 0..0,
+        };
+        change(&mut def);
+        def
+    }
+
+    #[allow(clippy::needless_pass_by_value)] // a reading is used up
+    fn check(def: &PointDef, raw: Raw, value: &Value, quality: Quality) {
+        let got = Qualifier::new(def, None).judge(
+            &mut Memory::default(),
+            Ok(raw.clone()),
+            Status::None,
+            Mono(0),
+        );
+        assert_eq!(got, (value.clone(), quality), "{raw:?}");
+    }
+
+    const NONE: Value = Value::none(NoData::Sentinel);
+
+    #[test]
+    fn without_scaling_a_value_stays_as_it_came() {
+        let d = def(|_| {});
+        check(&d, Raw::Unsigned(7, 16), &Value::F64(7.0), Quality::Good);
+        check(
+            &d,
+            Raw::Signed(i64::MIN, 64),
+            &Value::I64(i64::MIN),
+            Quality::Good,
+        );
+        check(
+            &d,
+            Raw::Unsigned(u64::MAX, 64),
+            &Value::U64(u64::MAX),
+            Quality::Good,
+        );
+        check(&d, Raw::Bool(true), &Value::Bool(true), Quality::Good);
+        check(
+            &d,
+            Raw::Text("run".into()),
+            &Value::Text("run".into()),
+            Quality::Good,
+        );
+        let (value, _) = Qualifier::new(&d, None).judge(
+            &mut Memory::default(),
+            Ok(Raw::F64(-0.0)),
+            Status::None,
+            Mono(0),
+        );
+        let Value::F64(v) = value else {
+            panic!("a number")
+        };
+        assert_eq!(v.to_bits(), (-0.0f64).to_bits(), "bit for bit");
+    }
+
+    #[test]
+    fn linear_and_two_point_scaling() {
+        let d = def(|d| (d.scaling.scale, d.scaling.offset) = (0.1, -50.0));
+        check(&d, Raw::Signed(-20, 16), &Value::F64(-52.0), Quality::Good);
+        let d = def(|d| {
+            (d.low, d.high) = (Some(-10.0), Some(30.0));
+            d.scaling.raw = Some((0.0, 27_648.0));
+        });
+        check(&d, Raw::Unsigned(0, 16), &Value::F64(-10.0), Quality::Good);
+        check(
+            &d,
+            Raw::Unsigned(13_824, 16),
+            &Value::F64(10.0),
+            Quality::Good,
+        );
+        check(
+            &d,
+            Raw::Unsigned(27_648, 16),
+            &Value::F64(30.0),
+            Quality::Good,
+        );
+    }
+
+    #[test]
+    fn beyond_the_range_is_uncertain_clamped_and_still_a_value() {
+        let d = def(|d| (d.low, d.high) = (Some(0.0), Some(100.0)));
+        for (raw, value, quality) in [
+            (100.0, 100.0, Quality::Good),
+            (100.1, 100.0, Quality::UncertainRange),
+            (-1e300, 0.0, Quality::UncertainRange),
+        ] {
+            check(&d, Raw::F64(raw), &Value::F64(value), quality);
+        }
+        check(
+            &d,
+            Raw::Signed(-1, 64),
+            &Value::I64(0),
+            Quality::UncertainRange,
+        );
+        check(
+            &d,
+            Raw::Unsigned(101, 64),
+            &Value::U64(100),
+            Quality::UncertainRange,
+        );
+        // with no range nothing is clamped
+        check(
+            &def(|_| {}),
+            Raw::F64(1e300),
+            &Value::F64(1e300),
+            Quality::Good,
+        );
+    }
+
+    #[test]
+    fn what_is_no_number_is_a_failed_sensor() {
+        let d = def(|d| (d.low, d.high) = (Some(0.0), Some(100.0)));
+        for raw in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            check(&d, Raw::F64(raw), &NONE, Quality::BadSensorFailure);
+            check(&d, Raw::F32(raw as f32), &NONE, Quality::BadSensorFailure);
+        }
+        let overflow = def(|d| d.scaling.scale = 1e300);
+        check(&overflow, Raw::F64(1e300), &NONE, Quality::BadSensorFailure);
+        let got = Qualifier::new(&d, None).judge(
+            &mut Memory::default(),
+            Err(Undecodable),
+            Status::None,
+            Mono(0),
+        );
+        assert_eq!(
+            got,
+            (Value::none(NoData::Undecodable), Quality::BadSensorFailure)
+        );
+    }
+
+    #[test]
+    fn a_sentinel_is_a_number_or_the_bits_of_the_register() {
+        let d = def(|d| {
+            d.sentinels = vec![32_768.0, -999.0, f64::from(0x7F7F_FFFFu32)];
+            d.scaling.scale = 0.1;
+        });
+        for raw in [
+            Raw::Unsigned(0x8000, 16),
+            Raw::Signed(-32_768, 16),
+            Raw::Signed(-999, 16),
+            Raw::F64(-999.0),
+            Raw::F32(f32::MAX),
+        ] {
+            check(&d, raw, &NONE, Quality::BadSensorFailure);
+        }
+        check(
+            &d,
+            Raw::Signed(-32_768, 32),
+            &Value::F64(-32_768.0 * 0.1),
+            Quality::Good,
+        );
+    }
+
+    /// NAMUR NE43 by a 4000..20000 transmitter of 0..200: raw, seconds, value, quality.
+    #[test]
+    fn ne43_tells_saturation_from_failure_and_waits_four_seconds() {
+        let d = def(|d| {
+            (d.low, d.high) = (Some(0.0), Some(200.0));
+            d.scaling.raw = Some((4000.0, 20_000.0));
+            d.scaling.signal = Signal::Ma4To20;
+        });
+        let judge = Qualifier::new(&d, None);
+        let mut memory = Memory::default();
+        for (raw, second, value, quality) in [
+            (12_000, 0, Some(100.0), Quality::Good),
+            (3800, 1, Some(-2.5), Quality::Good),
+            (20_500, 2, Some(206.25), Quality::Good),
+            (3799, 3, Some(0.0), Quality::UncertainRange),
+            (3600, 4, Some(0.0), Quality::UncertainRange),
+            (20_501, 5, Some(200.0), Quality::UncertainRange),
+            (21_000, 6, Some(200.0), Quality::UncertainRange),
+            // a broken wire: four seconds of doubt, then Bad
+            (0, 10, Some(0.0), Quality::UncertainRange),
+            (3599, 13, Some(0.0), Quality::UncertainRange),
+            (0, 14, None, Quality::BadSensorFailure),
+            (21_001, 15, None, Quality::BadSensorFailure),
+            // mended: at once; and a new failure holds anew
+            (4000, 16, Some(0.0), Quality::Good),
+            (22_000, 17, Some(200.0), Quality::UncertainRange),
+            (22_000, 20, Some(200.0), Quality::UncertainRange),
+            (22_000, 21, None, Quality::BadSensorFailure),
+        ] {
+            let now = Mono(second * 1_000_000_000);
+            let got = judge.judge(&mut memory, Ok(Raw::Unsigned(raw, 16)), Status::None, now);
+            let expected = value.map_or(NONE, Value::F64);
+            assert_eq!(got, (expected, quality), "{raw} at {second} s");
+            let beyond = !(3600..=21_000).contains(&raw);
+            assert_eq!(memory.waits(), beyond);
+        }
+    }
+
+    #[test]
+    fn what_the_device_says_of_itself_counts() {
+        let d = def(|d| d.high = Some(100.0));
+        let bits = StatusBits {
+            address: 0,
+            fault_mask: 0b01,
+            inhibit_mask: 0b10,
+        };
+        let judge = Qualifier::new(&d, Some(&bits));
+        for (status, raw, quality) in [
+            (Status::Word(0b100), 5.0, Quality::Good),
+            (Status::Word(0b10), 5.0, Quality::UncertainTest),
+            (Status::Word(0b11), 5.0, Quality::BadDeviceFailure),
+            (Status::Word(0), 500.0, Quality::UncertainRange),
+            (Status::Word(0b10), 500.0, Quality::UncertainTest),
+            (Status::Word(0b01), f64::NAN, Quality::BadDeviceFailure),
+            (Status::Word(0b10), f64::NAN, Quality::BadSensorFailure),
+            (
+                Status::Unread(Quality::BadCommunication),
+                5.0,
+                Quality::BadCommunication,
+            ),
+        ] {
+            let got = judge.judge(&mut Memory::default(), Ok(Raw::F64(raw)), status, Mono(0));
+            assert_eq!(got.1, quality, "{status:?} {raw}");
+        }
+    }
+}

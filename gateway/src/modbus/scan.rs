@@ -3,6 +3,7 @@
 //! Lives here: the memory of each point between scans, and report by exception. May not live
 //! here: sockets, clocks. Read first: [`BlockState::accept`].
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use davy_points::{
@@ -128,6 +129,12 @@ impl PointState {
         })
     }
 
+    /// Which point.
+    #[must_use]
+    pub fn point(&self) -> PointIx {
+        self.point
+    }
+
     /// Nothing can be new: same status, no hold running, and silence allowed. The caller has
     /// seen that the registers are the same, and by `quiet` that no silence has run out.
     #[inline]
@@ -243,6 +250,25 @@ impl BlockState {
             clock_suspect: false,
             speak_by: Mono(0),
         }
+    }
+
+    /// The points, for other blocks.
+    pub fn into_points(self) -> impl Iterator<Item = PointState> {
+        self.points.into_iter().flatten()
+    }
+
+    /// A block that takes its points over from others.
+    #[must_use]
+    pub fn restored(block: Block, from: &mut HashMap<PointIx, PointState>) -> BlockState {
+        let points = block
+            .spans
+            .iter()
+            .map(|s| match s.purpose {
+                Purpose::Point(ix, _) => from.remove(&ix),
+                Purpose::Status(_) | Purpose::Time => None,
+            })
+            .collect();
+        BlockState::with(block, points)
     }
 
     /// The request.
@@ -398,3 +424,6 @@ fn same_words(last: Option<&Words>, new: &Words, at: usize, width: usize) -> boo
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

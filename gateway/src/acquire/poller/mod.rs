@@ -9,12 +9,13 @@
 
 mod read;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use davy_plan::{Clock as SourceClock, ModbusSource};
 use davy_points::{
-    ByteOrder, Mono, NoData, PointTable, Quality, Sample, SourceEvent, SourceIx, Timestamp,
+    ByteOrder, Mono, NoData, PointIx, PointTable, Quality, Sample, SourceEvent, SourceIx, Timestamp,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -27,6 +28,9 @@ use crate::modbus::scan::{BlockState, PointState, Report, Stamp, StatusWords};
 
 /// A failed block is read again after this long, or after its period if that is shorter.
 const RETRY: Duration = Duration::from_millis(500);
+/// A refused address is asked for again after this long, and then more and more rarely: a device
+/// that starts may refuse what it will have.
+const RECHECK: Duration = Duration::from_secs(60);
 /// A source that polls as fast as it can waits so long between scans while it is away.
 const AWAY: Duration = Duration::from_millis(100);
 
@@ -42,6 +46,8 @@ pub struct Poller<L> {
     time_order: ByteOrder,
     /// The time register alone, to see whether a recorded row has changed during a scan.
     time_block: Option<Block>,
+    /// It has been said that the time register is missing.
+    said_no_time: bool,
     /// Newest source time handed on, where the source has a clock of its own.
     newest: Option<Timestamp>,
     clock: Clock,
@@ -68,8 +74,14 @@ struct ScanState {
     /// Time of the scan that runs or ran last.
     now_grid: Timestamp,
     blocks: Vec<BlockRun>,
-    /// Points that the device refuses, or that cannot be read at all.
+    /// The blocks before the device refused anything.
+    planned: Vec<Block>,
+    /// Points that cannot be read at all.
+    unreadable: Vec<PointState>,
+    /// Points that the device refuses, and when they are asked for again.
     refused: Vec<PointState>,
+    recheck_at: Mono,
+    recheck: Backoff,
     running: Option<Running>,
     retry_at: Option<Mono>,
     /// The row's own time, once read in this scan.
@@ -123,14 +135,14 @@ impl<L: Line> Poller<L> {
         for scan in plan.scans {
             let blocks = scan
                 .blocks
-                .into_iter()
+                .iter()
                 .map(|block| BlockRun {
                     unit: unit_index(&mut units, block.unit_id, seed),
-                    state: BlockState::new(block, table, report),
+                    state: BlockState::new(block.clone(), table, report),
                     strikes: 0,
                 })
                 .collect();
-            let refused = scan
+            let unreadable = scan
                 .unreadable
                 .iter()
                 .filter_map(|ix| PointState::new(table, *ix, None, report))
@@ -139,7 +151,11 @@ impl<L: Line> Poller<L> {
                 grid: Grid::new(source.poll.of(scan.class), nth, now),
                 now_grid: now.wall,
                 blocks,
-                refused,
+                planned: scan.blocks,
+                unreadable,
+                refused: Vec::new(),
+                recheck_at: Mono(0),
+                recheck: Backoff::new(RECHECK, RECHECK * 10, seed),
                 running: None,
                 retry_at: None,
                 row_time: None,
@@ -162,6 +178,7 @@ impl<L: Line> Poller<L> {
                 count: 4,
                 spans: Vec::new(),
             }),
+            said_no_time: false,
             newest: None,
             clock,
             tx,
@@ -200,7 +217,7 @@ impl<L: Line> Poller<L> {
         } else if let Some(scan) = self.most_urgent(now) {
             self.step(scan).await;
         } else if self.events.is_empty() && self.samples.is_empty() {
-            let wake = self.clock.instant(self.wake());
+            let wake = self.clock.instant(self.wake(now));
             tokio::select! {
                 () = tokio::time::sleep_until(wake) => {}
                 _ = stop.changed() => {}
@@ -228,17 +245,15 @@ impl<L: Line> Poller<L> {
     }
 
     /// When something is due though nothing comes.
-    fn wake(&self) -> Mono {
+    fn wake(&self, now: Mono) -> Mono {
         let scans = self.scans.iter().map(|s| match s.retry_at {
             Some(at) => at.min(s.grid.due()),
             None => s.grid.due(),
         });
         let dial = (!self.line.is_connected()).then_some(self.redial_at);
-        scans
-            .chain(dial)
-            .chain(self.health.check_at())
-            .min()
-            .unwrap_or_else(|| self.clock.mono() + AWAY)
+        // A check whose time has passed was made; it is made again with whatever happens next.
+        let check = self.health.check_at().filter(|at| *at > now);
+        scans.chain(dial).chain(check).min().unwrap_or(now + AWAY)
     }
 
     /// Begins a scan, or does the next block of one.
@@ -255,6 +270,9 @@ impl<L: Line> Poller<L> {
                 }
                 scan.begin(start.grid);
                 self.seq += 1;
+                if !scan.refused.is_empty() && now.mono >= scan.recheck_at {
+                    self.restore(s);
+                }
                 Running {
                     next: 0,
                     retry: false,
@@ -282,7 +300,12 @@ impl<L: Line> Poller<L> {
                 });
                 self.poll_block(s, b).await;
             }
-            None => self.end_scan(s, now).await,
+            None => {
+                if scan.blocks.is_empty() {
+                    self.ask_refused(s).await;
+                }
+                self.end_scan(s, now).await;
+            }
         }
         // A recorded row has one more thing to read; any other scan is over with its last block.
         let scan = &self.scans[s];
@@ -301,16 +324,39 @@ impl<L: Line> Poller<L> {
         self.scans[s].running = None;
         if self.recorded() {
             self.end_row(s).await;
-        } else if !self.scans[s].refused.is_empty() {
+        } else {
             let stamp = self.failure_stamp(s, now);
-            let scan = &mut self.scans[s];
-            for point in &mut scan.refused {
-                let quality = Quality::BadConfiguration;
-                point.tell_bad(NoData::Refused, quality, &stamp, &mut self.samples);
-            }
+            self.tell_refused(s, &stamp);
         }
         if self.scans[s].incomplete && self.scans[s].grid.period().is_zero() {
             self.wait_while_away(s);
+        }
+    }
+
+    fn tell_refused(&mut self, s: usize, stamp: &Stamp) {
+        let scan = &mut self.scans[s];
+        for point in scan.refused.iter_mut().chain(&mut scan.unreadable) {
+            let quality = Quality::BadConfiguration;
+            point.tell_bad(NoData::Refused, quality, stamp, &mut self.samples);
+        }
+    }
+
+    /// Back to the blocks as planned, to see whether the device still refuses.
+    fn restore(&mut self, s: usize) {
+        let scan = &mut self.scans[s];
+        let blocks = std::mem::take(&mut scan.blocks);
+        let read = blocks.into_iter().flat_map(|b| b.state.into_points());
+        let mut points: HashMap<PointIx, PointState> = read
+            .chain(scan.refused.drain(..))
+            .map(|p| (p.point(), p))
+            .collect();
+        for block in &scan.planned {
+            let unit = self.units.iter().position(|(id, _)| *id == block.unit_id);
+            scan.blocks.push(BlockRun {
+                unit: unit.unwrap_or_default(),
+                state: BlockState::restored(block.clone(), &mut points),
+                strikes: 0,
+            });
         }
     }
 
@@ -325,7 +371,8 @@ impl<L: Line> Poller<L> {
 
     /// Dials, and meanwhile says that the source is down if that takes too long.
     async fn dial(&mut self, stop: &mut watch::Receiver<bool>) {
-        let down_at = self.health.check_at();
+        let patience = self.clock.mono() + RETRY;
+        let down_at = self.health.check_at().map(|at| at.max(patience));
         let outcome = {
             let dial = self.line.connect();
             tokio::pin!(dial);
@@ -354,6 +401,9 @@ impl<L: Line> Poller<L> {
                 for scan in &mut self.scans {
                     if scan.blocks.iter().any(|b| b.strikes > 0) {
                         scan.retry_at = Some(now);
+                    }
+                    if was_away {
+                        scan.recheck_at = now; // it may be another device, or the same one mended
                     }
                 }
                 // Until an answer comes, the next dial waits longer.

@@ -5,7 +5,7 @@
 use davy_plan::Clock as SourceClock;
 use davy_points::{Mono, NoData, Quality, Timestamp};
 
-use super::{BlockRun, Poller, RETRY, Running};
+use super::{AWAY, BlockRun, Poller, RETRY, Running};
 use crate::acquire::{Line, LineError, Moment};
 use crate::modbus::decode;
 use crate::modbus::device::Admission;
@@ -174,6 +174,9 @@ impl<L: Line> Poller<L> {
             // begun again.
             self.samples.clear();
             scan.running = None;
+            if again {
+                scan.grid.postpone(now.mono + AWAY);
+            }
             self.wait_while_away(s);
         } else if told == Told::Now || again {
             run.state
@@ -252,7 +255,9 @@ impl<L: Line> Poller<L> {
             }
         }
         if whole && time.is_none() {
-            tracing::error!(source = %self.id, "a recording without a time register gives nothing");
+            if !std::mem::replace(&mut self.said_no_time, true) {
+                tracing::error!(source = %self.id, "a recording gives nothing without its time register");
+            }
             let later = self.clock.mono() + RETRY;
             self.scans[s].grid.postpone(later);
         }
@@ -261,11 +266,9 @@ impl<L: Line> Poller<L> {
             return;
         }
         self.newest = time;
-        let stamp = self.stamp(s, Mono(0), self.clock.now());
-        for point in &mut self.scans[s].refused {
-            let quality = Quality::BadConfiguration;
-            point.tell_bad(NoData::Refused, quality, &stamp, &mut self.samples);
-        }
+        let now = self.clock.now();
+        let stamp = self.stamp(s, now.mono, now);
+        self.tell_refused(s, &stamp);
     }
 
     async fn row_time(&mut self, block: &Block) -> Option<Timestamp> {
@@ -315,10 +318,16 @@ impl<L: Line> Poller<L> {
             }
             Found::Cut(blocks) => blocks,
         };
+        let now = self.clock.mono();
         let scan = &mut self.scans[s];
         let run = scan.blocks.remove(b);
         let (blocks, refused) = run.state.split(rest, &mut self.status);
-        scan.refused.extend(refused);
+        if !refused.is_empty() {
+            scan.refused.extend(refused);
+            if scan.recheck_at <= now {
+                scan.recheck_at = now + scan.recheck.next_delay();
+            }
+        }
         scan.blocks.splice(
             b..b,
             blocks.into_iter().map(|state| BlockRun {
@@ -330,6 +339,30 @@ impl<L: Line> Poller<L> {
         );
         if let Some(Running { next, .. }) = &mut scan.running {
             *next = b;
+        }
+    }
+
+    /// Where everything is refused, one address is asked for all the same: else nobody would see
+    /// that the link is down, or that the device has come to itself.
+    pub(super) async fn ask_refused(&mut self, s: usize) {
+        let Some(first) = self.scans[s].planned.first() else {
+            return;
+        };
+        let Some(probe) = Block::around(first.unit_id, first.table, vec![first.spans[0]]) else {
+            return;
+        };
+        let unit = self.units.iter().position(|(id, _)| *id == probe.unit_id);
+        let (Some(unit), true) = (unit, self.line.is_connected()) else {
+            return;
+        };
+        if self.units[unit].1.admit(self.clock.mono()) == Admission::Refuse {
+            return;
+        }
+        let outcome = self.request(&probe).await;
+        let well = outcome.result.is_ok();
+        self.no_answer(unit, outcome.result);
+        if well {
+            self.restore(s);
         }
     }
 

@@ -354,3 +354,135 @@ async fn a_full_queue_makes_the_poller_wait_and_loses_nothing() {
         assert_eq!(run.next().await.samples[0].seq, seq);
     }
 }
+
+#[tokio::test]
+async fn what_a_starting_device_refuses_is_asked_for_again_when_it_is_back() {
+    let honest = |_: &mut Vec<u8>, frame| Some(vec![(Duration::ZERO, frame)]);
+    let server = Server::at("127.0.0.1:0", |_| Answer::Exception(2), honest).await;
+    let address = server.address.to_string();
+    let mut site = Site::new();
+    let source = site.source(&server, |_| {});
+    let points: HashSet<_> = (0..9)
+        .map(|a| site.point(source, a, ModbusType::U16, |_, _| {}))
+        .collect();
+    let mut run = site.run();
+    let mut refused = HashSet::new();
+    while refused.len() < points.len() {
+        for s in run.next().await.samples {
+            assert_eq!(s.quality, Quality::BadConfiguration);
+            refused.insert(s.point);
+        }
+    }
+    drop(server);
+    run.event(false).await;
+    let _server = Server::at(&address, good, honest).await;
+    let mut well = HashSet::new();
+    while well.len() < points.len() {
+        let batch = run.next().await;
+        well.extend(
+            batch
+                .samples
+                .iter()
+                .filter(|s| s.quality.is_good())
+                .map(|s| s.point),
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_point_that_no_request_can_read_is_bad_and_the_rest_is_well() {
+    let server = Server::start(good).await;
+    let mut site = Site::new();
+    let source = site.source(&server, |s| s.max_registers = 3);
+    let wide = site.point(source, 0, ModbusType::F64, |_, _| {});
+    let odd = site.point(source, 0, ModbusType::U16, |_, b| {
+        b.table = ModbusTable::Coil;
+    });
+    let beyond = site.point(source, 65_535, ModbusType::U32, |_, _| {});
+    let well = site.point(source, 7, ModbusType::U16, |_, _| {});
+    let mut run = site.run();
+    let mut seen = HashSet::new();
+    while seen.len() < 4 {
+        for s in run.next().await.samples {
+            let expected = if s.point == well {
+                Quality::Good
+            } else {
+                Quality::BadConfiguration
+            };
+            assert_eq!(s.quality, expected);
+            seen.insert(s.point);
+        }
+    }
+    assert_eq!(seen, HashSet::from([wide, odd, beyond, well]));
+}
+
+#[tokio::test]
+async fn a_fast_class_is_not_held_up_by_a_long_slow_scan() {
+    // every request takes a millisecond; the slow class needs sixty of them
+    let server = Server::at("127.0.0.1:0", good, |_, frame| {
+        Some(vec![(Duration::from_millis(1), frame)])
+    })
+    .await;
+    let mut site = Site::new();
+    let source = site.source(&server, |s| {
+        s.gap = 0;
+        s.poll.fast = Duration::from_millis(10);
+        s.poll.slow = Duration::from_millis(400);
+    });
+    site.point(source, 9_000, ModbusType::U16, |d, _| {
+        d.poll = PollClass::Fast;
+    });
+    for n in 0..60 {
+        site.point(source, n * 10, ModbusType::U16, |d, _| {
+            d.poll = PollClass::Slow;
+        });
+    }
+    let mut run = site.run();
+    run.until(|_| (server.requests() > 400).then_some(())).await;
+    let asked = server.asked.lock().expect("no panic").clone();
+    // between two fast requests there are never so many slow ones as a slow scan has
+    let longest = asked
+        .split(|a| a.address == 9_000)
+        .map(<[Ask]>::len)
+        .max()
+        .expect("some");
+    assert!(longest < 40, "{longest} slow requests in a row");
+    assert!(asked.iter().filter(|a| a.address != 9_000).count() > 60);
+}
+
+#[tokio::test]
+async fn a_device_clock_stamps_unless_it_is_absurd() {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970")
+        .as_nanos() as i64;
+    for (offset, quality) in [
+        (-5_000_000_000, Quality::Good),
+        (-400_000_000_000_000, Quality::UncertainClock),
+        (3_600_000_000_000, Quality::UncertainClock),
+    ] {
+        let time = now + offset;
+        let server = Server::start(move |ask| {
+            registers(ask, &HashSet::new(), |a| match a {
+                100..104 => (time >> (48 - 16 * (a - 100))) as u16,
+                _ => a,
+            })
+        })
+        .await;
+        let mut site = Site::new();
+        let source = site.source(&server, |s| {
+            s.clock = SourceClock::Device;
+            s.time = Some(TimeRegister {
+                unit_id: 1,
+                table: ModbusTable::Holding,
+                address: 100,
+                order: ByteOrder::Abcd,
+            });
+        });
+        site.point(source, 9, ModbusType::U16, |_, _| {});
+        let mut run = site.run();
+        let s = run.sample(|_| true).await;
+        assert_eq!((s.value, s.quality), (Value::F64(9.0), quality));
+        assert_eq!(s.source_time.ns() == time, quality.is_good());
+    }
+}
