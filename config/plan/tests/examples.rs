@@ -50,3 +50,14 @@ fn check(name: &str, points: usize, expected: &[&str]) {
 fn the_demo_plant() {
     check("demo", 68, &[]);
 }
+
+/// Its table is as integrators send it: Chinese headers, `40001` addresses, columns for others.
+#[test]
+fn the_tank_farm() {
+    check("tank-farm", 16, &["W201", "W206"]);
+}
+
+#[test]
+fn the_dust_hall() {
+    check("dust-hall", 15, &[]);
+}
