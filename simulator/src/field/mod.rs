@@ -11,9 +11,12 @@ pub mod broker;
 pub mod encode;
 pub mod modbus_server;
 pub mod mqtt_publisher;
+pub mod pcap;
 pub mod registers;
+mod site_text;
 
 pub use assembly::{DeviceKind, DeviceSpec, Field, FieldError, FieldStats};
+pub use site_text::{SiteSpec, write_site};
 
 #[cfg(test)]
 pub(crate) mod tests_support;
