@@ -70,6 +70,9 @@ export function silencedBy(occurrence: string): void {
   if (answered.size > 512) answered.delete(answered.values().next().value as string);
 }
 
+/** The answer was refused: it sounds again. */
+export const soundAgain = (occurrence: string): boolean => answered.delete(occurrence);
+
 /** A new annunciation: it is said, and it ends the silence. */
 export function heardNew(a: AlarmView): void {
   answered.delete(a.occurrence);

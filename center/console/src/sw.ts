@@ -17,7 +17,8 @@ sw.addEventListener('fetch', (e) => {
   const url = new URL(e.request.url);
   if (e.request.method !== 'GET' || url.origin !== sw.location.origin || !KEPT.includes(url.pathname)) return;
   e.respondWith(
-    fetch(e.request)
+    // A centre that hangs is as dead as one that is gone.
+    fetch(e.request, { signal: AbortSignal.timeout(3000) })
       .then(async (r) => {
         if (r.ok) await (await caches.open(PAGE)).put(url.pathname, r.clone());
         return r;

@@ -167,6 +167,7 @@ export const WORDS = {
   'ack.nothing': ['没有可确认的报警', 'Nothing to acknowledge'],
   'ack.select': ['先选一条报警', 'Select an alarm first'],
   'ack.too_soon': ['这条刚出现，还没站满 1 s：看清再按', 'It has stood here for less than 1 s: look, then press again'],
+  'ack.moved': ['列表刚移动过：看清再按', 'The list has just moved: look, then press again'],
   'ack.drawer': ['优先级 1 须先打开处置抽屉：已打开，看过再按 ⇧A', 'Priority 1 needs its drawer open: it is now; look, then press ⇧A again'],
   'ack.sent': ['确认已发出，等网关答复', 'Acknowledgement sent, waiting for the gateway'],
   'ack.waiting': ['网关还没有答复', 'The gateway has not answered yet'],

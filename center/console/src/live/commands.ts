@@ -4,7 +4,7 @@ import { ackRefusal } from '../alarm';
 import { freshKey, get, post, Refused, type AlarmView, type CommandState } from '../api';
 import { actorNow, language, t } from '../prefs';
 import { say, toast } from '../say';
-import { silencedBy } from '../sound';
+import { silencedBy, soundAgain } from '../sound';
 import { wordOr } from '../words';
 import { link } from './plant';
 import { changed } from './topics';
@@ -70,6 +70,7 @@ function finish(occurrence: string, p: Pending, state: CommandState['state'], wh
 
 function refuse(occurrence: string, why: string): void {
   pending.delete(occurrence);
+  soundAgain(occurrence);
   refusals.set(occurrence, why);
   if (refusals.size > KEEP) refusals.delete(refusals.keys().next().value as string);
   toast(t('ack.refused', { n: why }));

@@ -23,6 +23,8 @@ import { wordOr, type Word } from '../words';
 const ROW_REM = 2.75;
 const ROW_PHONE_REM = 4.75;
 const SPARE = 6;
+/** A row that has just moved is not acknowledged by a press that was meant for its forerunner. */
+const STOOD_MS = 350;
 
 function filterOf(query: URLSearchParams): Filter {
   const seg = query.get('seg') as Segment;
@@ -109,6 +111,9 @@ function Table({ list, sel, handle }: { list: Row[]; sel: string; handle: { curr
   const [, draw] = useState(0);
   /** The row at the upper edge and how far it is scrolled: it stays where it is when others come. */
   const anchor = useRef({ key: '', into: 0 });
+  /** Since when a row stands in its place: a press is meant for the row that was seen there. */
+  const places = useRef(new Map<string, { index: number; since: number }>());
+  const stood = (key: string): boolean => performance.now() - (places.current.get(key)?.since ?? 0) >= STOOD_MS;
   const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
   const h = Math.round((innerWidth < 700 ? ROW_PHONE_REM : ROW_REM) * rem);
 
@@ -166,21 +171,26 @@ function Table({ list, sel, handle }: { list: Row[]; sel: string; handle: { curr
   // A node's key is its place in a ring: scrolling changes its content, never makes a new one.
   const ring = Math.ceil(height / h) + 2 * SPARE + 1;
   const slots = list.slice(from, to).map((row, i) => ({ row, index: from + i, slot: (from + i) % ring }));
+  for (const { row, index } of slots) {
+    const at = places.current.get(row.key);
+    if (at?.index !== index) places.current.set(row.key, { index, since: performance.now() });
+  }
+  if (places.current.size > 4 * ring) places.current = new Map(slots.map(({ row }) => [row.key, places.current.get(row.key) ?? { index: -1, since: 0 }]));
   return (
-    <div class="table" role="table" aria-label={t('list.name')} aria-rowcount={list.length}>
+    <div class="table" role="grid" aria-label={t('list.name')} aria-rowcount={list.length}>
       <div class="row-grid heading" role="row">
         {(['priority', 'state', 'time', 'tag', 'text', 'value', 'ack'] as const).map((c) => <span key={c} role="columnheader">{t(`col.${c}` as Word)}</span>)}
       </div>
       <div class="rows" ref={view} tabIndex={0} role="rowgroup" id="rows">
         <div class="rows-height" style={{ height: `${list.length * h}px` }} />
-        {slots.map(({ row, index, slot }) => <AlarmRow key={slot} row={row} index={index} h={h} selected={row.key === sel} />)}
+        {slots.map(({ row, index, slot }) => <AlarmRow key={slot} row={row} index={index} h={h} selected={row.key === sel} stood={stood} />)}
         {list.length === 0 && <p class="empty dim">{plant.read ? t('list.none') : t('list.unread')}</p>}
       </div>
     </div>
   );
 }
 
-function AlarmRow({ row, index, h, selected }: { row: Row; index: number; h: number; selected: boolean }) {
+function AlarmRow({ row, index, h, selected, stood }: { row: Row; index: number; h: number; selected: boolean; stood: (key: string) => boolean }) {
   useTopics('values', 'second');
   const { a } = row;
   const mark = markOf(a);
@@ -192,30 +202,35 @@ function AlarmRow({ row, index, h, selected }: { row: Row; index: number; h: num
   const quiet = modeOf(a) === 'aside';
   return (
     <div class={`row-grid line ${isUnacked(a) && a.label !== 'RTN_UNACK' ? 'loud' : ''} ${quiet ? 'quiet' : ''} ${selected ? 'selected' : ''}`}
-      role="row" aria-rowindex={index + 1} aria-selected={selected} data-key={row.key} data-label={a.label}
+      role="row" aria-rowindex={index + 1} aria-selected={selected} data-key={row.key} data-label={a.label} data-occurrence={a.occurrence} data-tag={a.tag}
       style={{ transform: `translateY(${index * h}px)`, height: `${h}px` }}
       onClick={() => refine({ sel: row.key })} onDblClick={() => plant.points.has(a.tag) && go(href('point', {}, a.tag))}>
-      <span class="prio" role="cell">
+      <span class="prio" role="gridcell">
         <Sym mark={mark} mode={modeOf(a)} size={24} />
         <span class="two"><b>{t(`mark.${mark}`)}</b>{mark === 'L' && <small>{t('priority.n', { n: a.priority })}</small>}</span>
       </span>
-      <span class="state-cell" role="cell">
+      <span class="state-cell" role="gridcell">
         <i aria-hidden="true">{state.mark}</i>
         <span class="two"><span class="ell">{pending ? t('state.pending') : t(state.word)}</span>{(refused ?? state.also) && <small class="ell" title={refused}>{refused ?? (state.also && t(state.also))}</small>}</span>
       </span>
-      <span class="two time-cell" role="cell"><span>{when(timeOf(a))}</span><small class="live">{span(nowMs() - timeOf(a) / 1e6)}</small></span>
-      <span class="two tag-cell" role="cell"><b class="ell">{a.tag || a.owner}</b><small class="ell">{a.hazard || a.owner}</small></span>
-      <span class="two text-cell" role="cell">
+      <span class="two time-cell" role="gridcell"><span>{when(timeOf(a))}</span><small class="live">{span(nowMs() - timeOf(a) / 1e6)}</small></span>
+      <span class="two tag-cell" role="gridcell"><b class="ell">{a.tag || a.owner}</b><small class="ell">{a.hazard || a.owner}</small></span>
+      <span class="two text-cell" role="gridcell">
         <span class="ell what" title={a.text}>{a.text}</span>
         <small class="ell">{[wordOr(language(), `kind.${a.kind}`, a.kind), wordOr(language(), `level.${a.level}`, a.level), ...a.flags.map((f) => wordOr(language(), `flag.${f}`, f))].join(' · ')}</small>
       </span>
-      <span class="value-cell" role="cell"><AlarmValue row={row} />{a.limit !== null && <small> {sign(a.level)} {limitText(a.limit)}</small>}</span>
-      <span class="ack-cell" role="cell">
+      <span class="value-cell" role="gridcell"><AlarmValue row={row} />{a.limit !== null && <small> {sign(a.level)} {limitText(a.limit)}</small>}</span>
+      <span class="ack-cell" role="gridcell">
         {(a.needs_ack || pending) && (
           <button type="button" class="btn ack" disabled={no !== null || pending} title={no ? t(no) : undefined}
             onClick={(e) => {
               e.stopPropagation();
-              void acknowledge(a);
+              // The node will show another alarm when this one moves: it must not keep the focus,
+              // and the second half of a double click must not acknowledge what slid into its place.
+              e.currentTarget.blur();
+              if (e.detail > 1) return;
+              if (!stood(row.key)) toast(t('ack.moved'));
+              else void acknowledge(a);
             }}>
             {pending ? '…' : t('ack.short')}
           </button>

@@ -201,7 +201,7 @@ function Protecting() {
   const names = new Map((plant.site?.hazards ?? []).map((h) => [h.id, h.name]));
   return (
     <section class="panel protecting">
-      <h2>{t('np.title')}<small class="grow ell">{t('np.order')}</small><b class="large">{plant.protecting_known ? count : '?'}</b></h2>
+      <h2>{t('np.title')}<small class="grow ell">{t('np.order')}</small><b class="large live">{plant.protecting_known ? count : '?'}</b></h2>
       <div class="body">
         <ul>
           {!plant.protecting_known && plant.read && <li><Sym mark="L" /><span class="what">{t('np.unread')}</span></li>}

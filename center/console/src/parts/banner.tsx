@@ -106,7 +106,7 @@ function LostBar() {
     <div id="lost" role="alert">
       <Sym mark="L" size={52} />
       <div>
-        <div class="big">{t('link.bar')}: {t(`link.bar.${view.why}`)}</div>
+        <div class="big">{t('link.bar')} · {t(`link.bar.${view.why}`)}</div>
         <div class="note">{t('link.bar.note')}</div>
       </div>
       <div class="lost-age" aria-hidden="true">{span(performance.now() - view.since)}</div>

@@ -80,7 +80,7 @@ export function Chart({ p, trend, minutes, alarms, small = false }: Props) {
     };
     const rem = (): number => parseFloat(getComputedStyle(document.documentElement).fontSize);
     const font = (): string => `${0.75 * rem()}px ${css('--font')}`;
-    const strip = small ? 0 : 20;
+    const strip = small ? 0 : 24;
     const plot = new uPlot({
       width: host.clientWidth || 300,
       height: host.clientHeight || 150,
@@ -261,7 +261,7 @@ function quality(u: uPlot, data: Shape, rem: number): void {
   const { ctx, bbox } = u;
   const px = devicePixelRatio;
   const y = bbox.top + bbox.height + 5 * px;
-  const h = 11 * px;
+  const h = 15 * px;
   ctx.textAlign = 'right';
   ctx.fillStyle = css('--t2');
   ctx.font = `400 ${0.75 * rem}px ${css('--font')}`;
