@@ -155,3 +155,30 @@ fn no_place_is_too_strange_to_draw() {
         }
     }
 }
+
+/// The rules of every example compile against its points: what `davy check` would say of them.
+#[test]
+fn the_rules_of_every_example_compile() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/examples");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(examples).unwrap() {
+        let dir = entry.unwrap().path();
+        let loaded = load_with_environment(&dir, jiff::civil::date(2026, 12, 1), &|_| None);
+        let plan = loaded.plan.unwrap();
+        let guidance: Vec<String> = plan.guidance.iter().map(|(name, _)| name.clone()).collect();
+        let (rules, faults) =
+            davy_rules::language::compile(&plan.rule_files, &plan.points, &guidance);
+        assert!(faults.is_empty(), "{}", render(&faults, &loaded.texts, false));
+        let rules = rules.unwrap();
+        // Every rule of the files stands, beside the five implicit ones.
+        let written: usize = plan
+            .rule_files
+            .iter()
+            .map(|(_, text)| text.lines().filter(|l| l.starts_with("[[")).count())
+            .sum();
+        assert_eq!(rules.rules().len(), written + 5, "{}", dir.display());
+        names.push(dir.file_name().unwrap().to_owned());
+    }
+    names.sort();
+    assert_eq!(names, ["demo", "dust-hall", "tank-farm"]);
+}
