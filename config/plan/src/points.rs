@@ -4,22 +4,21 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use davy_points::{
-    Binding, Life, Limits, ModbusType, PointDef, PointTable, PollClass, Priority, Span,
-};
+use davy_points::{Binding, Life, PointDef, PointTable, Priority, Span};
 
 use crate::binding::{self, Once};
 use crate::cell;
-use crate::duration::show;
 use crate::faults::{Faults, did_you_mean, one_of};
 use crate::headers::{self, Column as C, Header};
 use crate::ids::Ids;
+use crate::limits;
 use crate::overlap::Places;
 use crate::points_csv::Row;
 use crate::row::RowReader;
 use crate::scaling;
 use crate::site::SiteSource;
 use crate::sources::{SourceEntry, SourceKind, SourcesFile};
+use crate::timing;
 use crate::toml_site::SiteFile;
 
 /// Longest tag; it stands in every record.
@@ -190,7 +189,7 @@ impl PointReader<'_> {
         let range = scaling::range(faults, r);
         let scaling = scaling::scaling(faults, r, kind, range);
         let sentinels = scaling::sentinels(faults, r, kind);
-        let limits = limits(faults, r, kind, range);
+        let limits = limits::limits(faults, r, kind, range);
         let deadband = r.magnitude(faults, C::Deadband).unwrap_or(0.0);
         let report_deadband = r.magnitude(faults, C::ReportDeadband);
         let on_delay = r.duration(faults, C::OnDelay).unwrap_or_default();
@@ -205,7 +204,7 @@ impl PointReader<'_> {
             &["planned", "commissioning", "in_service"],
         );
         let calibration_due = self.calibration(faults, r);
-        let timing = self.timing(faults, r, source);
+        let timing = timing::timing(faults, r, source);
         let (poll, expected_interval, stale_after) = timing?;
         Some(PointDef {
             tag: "".into(),
@@ -275,72 +274,6 @@ impl PointReader<'_> {
         }
         Some(due.to_string())
     }
-
-    /// Poll class, expected interval and staleness.
-    fn timing(
-        &self,
-        faults: &mut Faults,
-        r: &RowReader<'_>,
-        source: Option<&SourceEntry>,
-    ) -> Option<(PollClass, std::time::Duration, std::time::Duration)> {
-        let stale_after = r.duration(faults, C::StaleAfter);
-        match source?.source.as_ref()? {
-            SiteSource::Mqtt(m) => {
-                let stale_after = stale_after.unwrap_or(m.stale_after);
-                if stale_after.is_zero() {
-                    r.error(
-                        faults,
-                        "E219",
-                        C::StaleAfter,
-                        "a value cannot be stale at once",
-                        "write how long the device may be silent, for example `30s`",
-                    );
-                }
-                Some((PollClass::Normal, stale_after / 3, stale_after))
-            }
-            SiteSource::Modbus(m) => {
-                let poll = match r.plain(C::Poll) {
-                    None => PollClass::Normal,
-                    Some(text) => poll_class(faults, r, &text, m.poll)?,
-                };
-                let period = m.poll.of(poll);
-                let stale_after = match stale_after {
-                    Some(stale_after) if stale_after.is_zero() || stale_after < period => {
-                        r.error(
-                            faults,
-                            "E219",
-                            C::StaleAfter,
-                            &format!(
-                                "stale after {}, but read every {} only",
-                                show(stale_after),
-                                show(period)
-                            ),
-                            format!("write at least {}, or read it more often", show(period * 2)),
-                        );
-                        stale_after
-                    }
-                    Some(stale_after) => stale_after,
-                    None if period.is_zero() => {
-                        r.error(
-                            faults,
-                            "E219",
-                            C::StaleAfter,
-                            "a point that is polled as fast as the device answers needs its own `stale_after`",
-                            "write at least three intervals of the recording, for example `3s`",
-                        );
-                        return None;
-                    }
-                    None => period * 3,
-                };
-                let expected = if period.is_zero() {
-                    stale_after / 3
-                } else {
-                    period
-                };
-                Some((poll, expected, stale_after))
-            }
-        }
-    }
 }
 
 /// A hazard source or area that the site declares; empty where the cell is.
@@ -366,111 +299,8 @@ fn named(faults: &mut Faults, r: &RowReader<'_>, column: C, ids: &Ids) -> Option
     None
 }
 
-/// A class, or the class whose period is written (`采集周期(ms)`).
-fn poll_class(
-    faults: &mut Faults,
-    r: &RowReader<'_>,
-    text: &str,
-    periods: crate::site::PollPeriods,
-) -> Option<PollClass> {
-    if let Some(class) = cell::poll(text) {
-        return Some(class);
-    }
-    if let Ok(period) = crate::duration::parse(text, r.header.unit(C::Poll)) {
-        for class in [PollClass::Fast, PollClass::Normal, PollClass::Slow] {
-            if periods.of(class) == period {
-                return Some(class);
-            }
-        }
-    }
-    r.error(
-        faults,
-        "E207",
-        C::Poll,
-        &format!("`{text}` is not a poll class of this source"),
-        format!(
-            "write `fast` ({}), `normal` ({}) or `slow` ({}), or change the periods at the source",
-            show(periods.fast),
-            show(periods.normal),
-            show(periods.slow)
-        ),
-    );
-    None
-}
-
 fn priority(text: &str) -> Option<Priority> {
     text.parse().ok().and_then(Priority::new)
-}
-
-fn limits(
-    faults: &mut Faults,
-    r: &RowReader<'_>,
-    kind: Option<ModbusType>,
-    (low, high): (Option<f64>, Option<f64>),
-) -> Limits {
-    let columns = [C::LL, C::L, C::H, C::HH];
-    let values = columns.map(|c| r.number(faults, c));
-    if matches!(kind, Some(ModbusType::Text(_))) {
-        for c in columns.into_iter().filter(|c| r.has(*c)) {
-            r.error(
-                faults,
-                "E215",
-                c,
-                "a text has no limits",
-                "leave the cell empty, or correct the type",
-            );
-        }
-        return Limits::default();
-    }
-    let given: Vec<(C, f64)> = columns
-        .into_iter()
-        .zip(values)
-        .filter_map(|(c, v)| v.map(|v| (c, v)))
-        .collect();
-    for pair in given.windows(2) {
-        let ((lesser, a), (greater, b)) = (pair[0], pair[1]);
-        if a >= b {
-            let other = r.cell_span(lesser);
-            let d = r.error(
-                faults,
-                "E211",
-                greater,
-                &format!(
-                    "{} = {b} is not above {} = {a}",
-                    greater.name(),
-                    lesser.name()
-                ),
-                "LL < L < H < HH",
-            );
-            if !other.is_empty() {
-                d.related
-                    .push((r.file.to_owned(), other, format!("{} = {a}", lesser.name())));
-            }
-        }
-    }
-    for (c, v) in given {
-        if low.is_some_and(|low| v < low) || high.is_some_and(|high| v > high) {
-            let end = |v: Option<f64>| v.map_or("…".to_owned(), |v| v.to_string());
-            r.error(
-                faults,
-                "E212",
-                c,
-                &format!(
-                    "{} = {v} lies outside the range {} to {}",
-                    c.name(),
-                    end(low),
-                    end(high)
-                ),
-                "the instrument can never show it: correct the limit, the range or the unit (kPa or MPa, ppm or mg/m³?)",
-            );
-        }
-    }
-    Limits {
-        ll: values[0],
-        l: values[1],
-        h: values[2],
-        hh: values[3],
-    }
 }
 
 /// Sources that no point reads: polled for nothing, or a name misspelt.
