@@ -1,7 +1,7 @@
 // The centre's API with a scripted plant behind it, for development and for the browser test.
 //   node mock.mjs [--port 0] [--dist DIR] [--alarms 10000] [--flood] [--seed 1]
 // Prints `mock: http://127.0.0.1:PORT`. Serves DIR (the bundle), `/api/v1/…` and the stream.
-// `POST /mock/{cut|hang|mend|freeze|thaw|gateway-silent|gateway-back|stale-acks|trip}` makes trouble:
+// `POST /mock/{cut|hang|mend|freeze|thaw|gateway-silent|gateway-back|stale-acks|trip|trip-one}` makes trouble:
 //   cut      closes every stream and refuses the API; mend brings both back
 //   hang     keeps the streams open and says nothing more on them
 //   freeze   the centre's engine stands still behind a living stream
@@ -114,7 +114,7 @@ function transition(owner, alarm, over) {
     value: p?.value ?? { no_data: 'link_down' }, quality: p?.quality ?? 24, source_time: at, condition_start: before?.condition_start ?? at, annunciated_at: before?.annunciated_at ?? at,
     recorded_at: at, rule_rev: '9c1e77aa01b2', plan_rev: site.plan_rev, flags: [], regions: { before: regions(), after: regions({ open: to !== 'NORMAL' }) },
     prev: 'p'.repeat(64), hash: 'h'.repeat(64), masked: false, unknown: false, provisional: false, pending_command: null, description: p?.description ?? '',
-    ...(before ? { priority: before.priority, text: before.text, limit: before.limit, guidance: before.guidance, hazard: before.hazard, kind: before.kind } : {}),
+    ...(before ? { priority: before.priority, text: before.text, limit: before.limit, guidance: before.guidance, hazard: before.hazard, kind: before.kind, description: before.description, unit: before.unit, ...(p ? {} : { value: before.value, quality: before.quality }) } : {}),
     ...over,
   };
   delete view.at;
@@ -199,7 +199,7 @@ function live() {
   if (b < 84) for (const l of ['h', 'hh']) clear('gw-north', `table/LT-B/${l}`);
   if (s > 15 && s < 50) raise('gw-north', 'tank-gauge-stuck/LT-A/on', { priority: 2, text: 'T-0302 液位 A 冻结，进料仍在流动' });
   else clear('gw-north', 'tank-gauge-stuck/LT-A/on');
-  if (s > 32 && s < 42) raise('gw-north', 'source/mqtt-nh3/loss_of_view', { priority: 1, hazard: 'NH3', text: '失去监视：数据源 mqtt-nh3 无应答' });
+  if (s > 32 && s < 42) raise('gw-north', 'source/mqtt-nh3/loss_of_view', { priority: 1, text: '失去监视：数据源 mqtt-nh3 无应答' });
   else clear('gw-north', 'source/mqtt-nh3/loss_of_view');
   if (flood && step % 2 === 0 && s > 5 && s < 25) raise('gw-south', `table/P-${800 + step % 200}/on`, { priority: random() < 0.2 ? 3 : 4, hazard: 'DC7', text: `P-${800 + step % 200} 泵跳停` });
 }
@@ -249,7 +249,7 @@ function tell(event, data, id) {
 }
 const gatewayView = (g) => {
   const age = trouble.gateway === g.id ? (ns() - trouble.gateway_at) / 1e6 : 60;
-  return { ...g, state: age > 3000 ? 'offline' : 'online', beat_age_ms: age, tick_age_ms: age, last_seq: seqs.get(g.id) ?? 0, acked_seq: seqs.get(g.id) ?? 0, history_behind: 0 };
+  return { ...g, state: age > 3000 ? 'offline' : 'online', beat_age_ms: age, tick_age_ms: age, last_seq: seqs.get(g.id) ?? 0, acked_seq: seqs.get(g.id) ?? 0, history_behind: Math.round(age) };
 };
 function beat() {
   const age = trouble.frozen_at ? Date.now() - trouble.frozen_at : 40;
@@ -270,7 +270,8 @@ function api(path, query) {
     if (!p) return null;
     const [from, to, max] = ['from', 'to', 'max'].map((k) => Number(query.get(k)));
     const rows = p.rows.filter((r) => r[0] >= from && r[0] <= to);
-    return { v: 1, tag: p.tag, unit: p.unit, rows: rows.slice(0, max || 5000), complete: rows.length <= (max || 5000) };
+    const step = Math.ceil(rows.length / (max || 2000));
+    return { v: 1, tag: p.tag, unit: p.unit, rows: step > 1 ? rows.filter((_, i) => i % step === 0) : rows, complete: step <= 1 };
   }
   if (path === 'alarms') return { v: 1, seq: center_seq, alarms: listed() };
   if (path === 'not-protecting') return { v: 1, items: notProtecting() };
@@ -288,7 +289,7 @@ function api(path, query) {
 }
 
 const MIME = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css' };
-const CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+const CSP = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 const server = createServer(async (req, res) => {
   const url = new URL(req.url ?? '/', 'http://mock');
   const json = (status, body) => {
@@ -342,6 +343,7 @@ function make(what) {
   else if (what === 'gateway-back') trouble.gateway = null;
   else if (what === 'stale-acks') trouble.stale_acks = !trouble.stale_acks;
   else if (what === 'trip') raise('gw-north', 'table/AT-0312/h', { priority: 2, limit: 25, text: '罐区三南侧苯蒸气浓度高（气体一级）' });
+  else if (what === 'trip-one') raise('gw-north', 'table/AT-0313/hh', { priority: 1, limit: 50, text: '罐区三北侧苯蒸气浓度高高（气体二级）' });
   else if (what === 'mend') Object.assign(trouble, { cut: false, hang: false, frozen_at: 0, gateway: null });
   else return { error: `no such trouble: ${what}` };
   return { ...trouble, streams: streams.size, alarms: alarms.size };

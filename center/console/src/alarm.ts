@@ -105,10 +105,11 @@ export function inSegment(a: AlarmView, s: Segment): boolean {
 
 export interface Filter { segment: Segment; mark: Mark | null; hazard: string; text: string }
 
-export function passes(r: Row, f: Filter): boolean {
+/** `about` names the hazard sources that an alarm is about. */
+export function passes(r: Row, f: Filter, about: (a: AlarmView) => readonly string[]): boolean {
   return inSegment(r.a, f.segment)
     && (f.mark === null || markOf(r.a) === f.mark)
-    && (!f.hazard || r.a.hazard === f.hazard)
+    && (!f.hazard || about(r.a).includes(f.hazard))
     && (!f.text || r.hay.includes(f.text.toLowerCase()));
 }
 

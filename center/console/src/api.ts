@@ -116,6 +116,7 @@ export interface Gateway {
   plan_agrees: boolean | null;
   last_seq: number;
   acked_seq: number;
+  /** Milliseconds since its last samples came in. */
   history_behind: number | null;
 }
 
@@ -133,6 +134,7 @@ export interface NotProtecting {
 }
 
 export type HistoryRow = [time: number, value: Value, quality: number];
+/** `complete` is false where rows were thinned to keep the asked maximum. */
 export interface History { tag: string; unit: string; rows: HistoryRow[]; complete: boolean }
 
 export interface Occurrence {
@@ -153,7 +155,8 @@ export interface Occurrence {
 }
 
 export interface CommandState { id: string; state: 'pending' | 'applied' | 'rejected'; why: string | null }
-export interface Beat { at: number; center_tick_age_ms: number; gateways: Record<string, number> }
+/** A gateway's age is null where it has not been heard of. */
+export interface Beat { at: number; center_tick_age_ms: number; gateways: Record<string, number | null> }
 export type SampleRow = [tag: string, value: Value, quality: number, source: number, arrival: number];
 
 /** A refusal of the centre, in its own words. */
@@ -198,23 +201,12 @@ export function freshKey(): string {
   return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 }
 
-/** The newest `max_rows` of a window and all before it: pages forward until the centre says complete. */
-export async function history(tag: string, from: number, to: number, pages = 24): Promise<History> {
-  const rows: HistoryRow[] = [];
-  let unit = '';
-  let at = from;
-  for (let page = 0; page < pages; page += 1) {
-    const part = await get<History>(
-      `points/${encodeURIComponent(tag)}/history?from=${at.toFixed(0)}&to=${to.toFixed(0)}&max=20000`,
-    );
-    unit = part.unit;
-    const last = rows.at(-1)?.[0] ?? -Infinity;
-    const fresh = part.rows.filter((r) => r[0] > last);
-    rows.push(...fresh);
-    const end = fresh.at(-1)?.[0];
-    // Nanoseconds this large are 256 apart as numbers: step past the last row by two of those.
-    if (part.complete || end === undefined) return { tag, unit, rows, complete: part.complete };
-    at = end + 512;
-  }
-  return { tag, unit, rows, complete: false };
+/** Most rows of a window; beyond that the centre thins them, keeping peaks and gaps. */
+export const HISTORY_MAX = 100_000;
+
+export function history(tag: string, from: number, to: number): Promise<History> {
+  return get<History>(
+    `points/${encodeURIComponent(tag)}/history?from=${from.toFixed(0)}&to=${to.toFixed(0)}&max=${HISTORY_MAX}`,
+    20_000,
+  );
 }

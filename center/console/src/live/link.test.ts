@@ -13,10 +13,16 @@ test('a page that never hears a beat says so after two seconds', () => {
 });
 
 test('live needs a beat and a full fetch', () => {
-  const link = new Link(0);
-  link.beat(100, 10, {});
-  link.synced(200, 50);
-  assert.equal(link.view(200).phase, 'live');
+  const beat_first = new Link(0);
+  beat_first.beat(100, 10, {});
+  assert.equal(beat_first.view(100).phase, 'starting');
+  beat_first.synced(200, 50);
+  assert.equal(beat_first.view(200).phase, 'live');
+  const fetch_first = new Link(0);
+  fetch_first.synced(200, 50);
+  assert.equal(fetch_first.view(200).phase, 'starting');
+  fetch_first.beat(300, 10, {});
+  assert.equal(fetch_first.view(300).phase, 'live');
 });
 
 test('silence of more than two seconds is a loss, counted from the last beat', () => {
@@ -104,6 +110,8 @@ test('a gateway is dead when its tick is older than three seconds or nobody name
   assert.equal(link.gateway_dead('b', 100), false);
   assert.equal(link.gateway_dead('b', 201), true);
   assert.equal(link.gateway_dead('c', 100), true);
-  link.beat(200, 0, { a: 0 });
+  link.beat(200, 0, { a: 0, d: null });
+  assert.equal(link.gateway_dead('d', 200), true);
+  assert.equal(link.gateway_age('d', 200), null);
   assert.equal(link.gateway_dead('b', 200), true);
 });

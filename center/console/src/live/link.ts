@@ -28,6 +28,7 @@ export class Link {
   /** Since when what is shown may have holes; a full fetch that began later mends it. */
   private holes_since: number | null;
   private ever_synced = false;
+  private ever_heard = false;
 
   constructor(started: number) {
     this.heard = started;
@@ -36,12 +37,13 @@ export class Link {
   }
 
   /** A beat came: with the age of the centre's tick and of each gateway's. */
-  beat(now: number, center_age_ms: number, gateways: Readonly<Record<string, number>>): void {
+  beat(now: number, center_age_ms: number, gateways: Readonly<Record<string, number | null>>): void {
     this.look(now);
     this.heard = now;
+    this.ever_heard = true;
     this.ticked = now - center_age_ms;
-    for (const id of [...this.gateways.keys()]) if (!(id in gateways)) this.gateways.delete(id);
-    for (const [id, age] of Object.entries(gateways)) this.gateways.set(id, now - age);
+    this.gateways.clear();
+    for (const [id, age] of Object.entries(gateways)) if (age !== null) this.gateways.set(id, now - age);
   }
 
   /** A full fetch that began at `began` has been shown. It counts only if it began after the loss. */
@@ -84,7 +86,7 @@ export class Link {
       if (now - this.ticked > SILENT_MS) return { phase: 'lost', since: this.ticked, why: 'engine' };
       return { phase: 'lost', since: this.lost_at, why: 'resync' };
     }
-    return { phase: this.ever_synced ? 'live' : 'starting', since: this.heard, why: 'silent' };
+    return { phase: this.ever_synced && this.ever_heard ? 'live' : 'starting', since: this.heard, why: 'silent' };
   }
 
   /** Age of the newest beat. */

@@ -31,6 +31,22 @@ export const plant = {
 let sorted: Row[] = [];
 let dirty = true;
 
+/**
+ * The hazard sources that an alarm is about. One of a source, a gateway or a gateway's own parts may
+ * name none: it is about every hazard source that has a point behind it.
+ */
+export function hazardsOf(a: AlarmView): readonly string[] {
+  if (a.hazard) return [a.hazard];
+  const behind = a.rule === 'source' ? sourceOf(a) : null;
+  const gateway = behind !== null ? null : a.owner === 'center' ? a.tag : a.rule === 'system' ? a.owner : null;
+  if (behind === null && gateway === null) return [''];
+  const found = new Set<string>();
+  for (const p of plant.points.values()) if (p.source === behind || p.gateway === gateway) found.add(p.hazard);
+  return found.size > 0 ? [...found] : [''];
+}
+
+const sourceOf = (a: AlarmView): string => a.alarm.split('/').slice(1, -1).join('/');
+
 /** What follows from the alarms, worked out once per change. */
 export interface Summary {
   banner: Map<Mark, Count>;
@@ -89,6 +105,14 @@ export function rows(): Row[] {
 const blank = (): Map<Mark, Count> => new Map(MARKS.map((m) => [m, { unacked: 0, unackedActive: 0, standing: 0 }]));
 const severity = (m: Mark, a: AlarmView): number => a.priority * 2 + (m === 'L' ? 1 : 0);
 
+function tally(counts: Map<Mark, Count>, mark: Mark, a: AlarmView): void {
+  const c = counts.get(mark);
+  if (!c) return;
+  c.standing += 1;
+  if (isUnacked(a)) c.unacked += 1;
+  if (isUnacked(a) && a.label !== 'RTN_UNACK') c.unackedActive += 1;
+}
+
 export function summarised(): Summary {
   if (summary) return summary;
   const banner = blank();
@@ -105,28 +129,25 @@ export function summarised(): Summary {
     if (at) at.push(row);
     else byTag.set(a.tag, [row]);
     if (isBlind(a) && isActive(a)) {
-      if (a.rule === 'source' || a.kind === 'source') sources.set(a.alarm.split('/')[1] ?? a.tag, row);
+      if (a.rule === 'source') sources.set(sourceOf(a), row);
       else blind.set(a.tag, row);
     }
     if (!isStanding(a)) continue;
-    if (!firstOf.has(a.hazard)) firstOf.set(a.hazard, row);
     if (!a.guidance) noGuidance += 1;
     const mark = markOf(a);
-    let hazard = hazards.get(a.hazard);
-    if (!hazard) hazards.set(a.hazard, (hazard = { worst: null, counts: blank(), unacked: 0, standing: 0 }));
-    for (const counts of [banner, hazard.counts]) {
-      const c = counts.get(mark);
-      if (!c) continue;
-      c.standing += 1;
-      if (isUnacked(a)) c.unacked += 1;
-      if (isUnacked(a) && a.label !== 'RTN_UNACK') c.unackedActive += 1;
-    }
-    hazard.standing += 1;
-    if (isUnacked(a)) hazard.unacked += 1;
-    const s = severity(mark, a);
-    if (s < (worst.get(a.hazard) ?? Infinity)) {
-      worst.set(a.hazard, s);
-      hazard.worst = mark;
+    tally(banner, mark, a);
+    for (const id of hazardsOf(a)) {
+      if (!firstOf.has(id)) firstOf.set(id, row);
+      let hazard = hazards.get(id);
+      if (!hazard) hazards.set(id, (hazard = { worst: null, counts: blank(), unacked: 0, standing: 0 }));
+      tally(hazard.counts, mark, a);
+      hazard.standing += 1;
+      if (isUnacked(a)) hazard.unacked += 1;
+      const s = severity(mark, a);
+      if (s < (worst.get(id) ?? Infinity)) {
+        worst.set(id, s);
+        hazard.worst = mark;
+      }
     }
   }
   const old = nowMs() * 1e6 - FLOOD_NS;

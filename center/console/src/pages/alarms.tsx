@@ -6,7 +6,7 @@ import {
   type Filter, type Mark, type Row, type Segment,
 } from '../alarm';
 import { acknowledge, pendingOf, refusalOf } from '../live/commands';
-import { FLOOD, link, plant, rows, summarised } from '../live/plant';
+import { FLOOD, hazardsOf, link, plant, rows, summarised } from '../live/plant';
 import { useTopics } from '../live/topics';
 import { AlarmValue } from '../parts/banner';
 import { Drawer, type Tab } from '../parts/drawer';
@@ -38,7 +38,7 @@ export function Alarms() {
   const { query } = here();
   const filter = filterOf(query);
   const all = rows();
-  const list = useMemo(() => all.filter((r) => passes(r, filter)), [all, query.toString()]);
+  const list = useMemo(() => all.filter((r) => passes(r, filter, hazardsOf)), [all, query.toString()]);
   const sel = query.get('sel') ?? '';
   const tab = (query.get('tab') ?? 'guidance') as Tab;
   const search = useRef<HTMLInputElement>(null);
@@ -80,7 +80,7 @@ export function Alarms() {
           <div class="segments" role="group" aria-label={t('col.state')}>
             {SEGMENTS.map((s, i) => (
               <button type="button" key={s} aria-pressed={filter.segment === s} onClick={() => refine({ seg: s === 'all' ? '' : s })}>
-                {t(`seg.${s}`)} <b>{counts[i]}</b>
+                {t(`seg.${s}`)} <b>{plant.read ? counts[i] : '?'}</b>
               </button>
             ))}
           </div>
@@ -94,7 +94,7 @@ export function Alarms() {
           </select>
           <input ref={search} class="field search" type="search" placeholder={t('filter.text')} aria-label={t('filter.text')}
             value={filter.text} onInput={(e) => refine({ q: e.currentTarget.value })} />
-          <span class="dim shown">{t('list.shown', { n: list.length, of: all.length })}</span>
+          <span class="dim shown">{plant.read ? t('list.shown', { n: list.length, of: all.length }) : ''}</span>
         </div>
         {recent > FLOOD && <div class="flood"><b>{t('flood', { n: recent })}</b><span class="ell">{t('flood.note')}</span></div>}
         <Table list={list} sel={sel} handle={table} />

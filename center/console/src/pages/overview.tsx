@@ -174,7 +174,7 @@ const BLIND_KINDS = new Set(['stale', 'bad', 'loss_of_view', 'gateway', 'unknown
 const GROUP_FROM = 4;
 
 const kindText = (kind: string): string => wordOr(language(), `np.${kind}`, kind);
-export const protectText = (i: NotProtecting): string => i.text || [kindText(i.kind), i.tag ?? i.gateway ?? ''].join(' ');
+export const protectText = (i: NotProtecting): string => [i.text || kindText(i.kind), i.text.includes(i.tag || '') ? '' : i.tag].filter(Boolean).join(' ');
 
 interface Group { items: NotProtecting[]; head: NotProtecting }
 
@@ -207,11 +207,11 @@ function Protecting() {
           {!plant.protecting_known && plant.read && <li><Sym mark="L" /><span class="what">{t('np.unread')}</span></li>}
           {plant.protecting_known && count === 0 && <li class="dim"><span />{t('np.empty')}</li>}
           {grouped(items).map(({ items: list, head }) => (
-            <li key={`${head.kind} ${head.tag} ${head.alarm} ${head.gateway}`}>
+            <li key={`${head.kind} ${head.tag} ${head.alarm} ${head.gateway} ${head.hazard} ${head.area}`}>
               {BLIND_KINDS.has(head.kind) ? <Sym mark="L" /> : <i class="sign" aria-hidden="true">{SIGNS[head.kind] ?? '!'}</i>}
               <span class="what">
                 {list.length > 1
-                  ? `${kindText(head.kind)} · ${t('np.group', { n: list.length, tags: list.slice(0, 3).map((i) => i.tag ?? i.alarm ?? '').join(' ') + (list.length > 3 ? ' …' : '') })}`
+                  ? `${kindText(head.kind)} · ${t('np.group', { n: list.length, tags: list.slice(0, 3).map((i) => i.tag || i.alarm || '').join(' ') + (list.length > 3 ? ' …' : '') })}`
                   : protectText(head)}
               </span>
               <small>
@@ -234,6 +234,9 @@ function Protecting() {
 
 // ---- gateways ----
 
+/** Samples that come in later than this are said to. */
+const HISTORY_LATE_MS = 5000;
+
 function Gateways() {
   useTopics('gateways', 'second', 'prefs', 'link');
   const list = [...plant.gateways.values()].sort((x, y) => x.id.localeCompare(y.id));
@@ -255,14 +258,14 @@ function GatewayLine({ g }: { g: Gateway }) {
   const behind = Math.max(0, g.last_seq - g.acked_seq);
   return (
     <li>
-      {dead || g.state === 'offline' ? <Sym mark="L" /> : <i class="sign" aria-hidden="true">{g.state === 'online' ? '●' : '○'}</i>}
+      {dead || g.state === 'offline' || g.state === 'silent' ? <Sym mark="L" /> : <i class="sign" aria-hidden="true">{g.state === 'online' ? '●' : '○'}</i>}
       <span class="what">{g.name || g.id} <small>{g.id}</small></span>
       <small class="live">
         {[
-          wordOr(language(), `gw.${g.state}`, g.state),
+          wordOr(language(), g.state === 'silent' ? 'gw.silent_state' : `gw.${g.state}`, g.state),
           age === null ? t('gw.never') : dead ? t('gw.silent', { n: span(age) }) : t('gw.tick', { n: (age / 1000).toFixed(1) }),
           behind > 0 ? t('gw.behind', { n: behind }) : t('gw.even'),
-          g.history_behind ? t('gw.history', { n: g.history_behind }) : '',
+          g.history_behind !== null && g.history_behind > HISTORY_LATE_MS ? t('gw.history', { n: span(g.history_behind) }) : '',
           g.plan_agrees === false ? t('gw.plan') : '',
         ].filter(Boolean).join(' · ')}
       </small>

@@ -91,7 +91,7 @@ function One({ tag }: { tag: string }) {
         </section>
         <section class="panel trend">
           <h2>
-            {t('point.trend')}<small class="ell grow">{t('point.trend.note')}{!trend.complete && ` · ${t('trend.partial')}`}</small>
+            {t('point.trend')}<small class="ell grow">{t('point.trend.note')}{!trend.complete && ` · ${t('trend.thinned')}`}</small>
             <div class="segments" role="group" aria-label={t('window')}>
               {WINDOWS.map((w) => <button type="button" key={w} aria-pressed={w === minutes} onClick={() => refine({ w: String(w) })}>{windowText(w)}</button>)}
             </div>

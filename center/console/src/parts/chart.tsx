@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { markOf, type Mark, type Row } from '../alarm';
-import { history, type HistoryRow } from '../api';
+import { history, HISTORY_MAX, type HistoryRow } from '../api';
 import { link, watch, type LivePoint } from '../live/plant';
 import { subscribe } from '../live/topics';
 import { t } from '../prefs';
@@ -118,7 +118,9 @@ export function Chart({ p, trend, minutes, alarms, small = false }: Props) {
       const { p: at, trend: of, minutes: wide } = now.current;
       const from = (nowAt() - wide * 60 - at.stale_after_ms / 1000) * 1e9;
       const start = of.rows.findIndex((r) => r[0] >= from);
-      data = shape(start > 0 ? of.rows.slice(start) : start === 0 ? of.rows : [], at.stale_after_ms, nowAt());
+      // Thinned rows lie further apart than the point's own: four of each slice are kept.
+      const apart = of.complete ? 0 : (3 * wide * 60_000) / (HISTORY_MAX / 4);
+      data = shape(start > 0 ? of.rows.slice(start) : start === 0 ? of.rows : [], Math.max(at.stale_after_ms, apart), nowAt());
       plot.setData([data.xs, data.ys as number[]]);
     };
     redraw.current = draw;

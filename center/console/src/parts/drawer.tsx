@@ -22,7 +22,7 @@ export function Drawer({ row, sel, tab }: { row: Row | undefined; sel: string; t
   const shown = TABS.includes(tab) ? tab : 'guidance';
   const occurrence = useOccurrence(row);
   if (!row) {
-    return <aside class="panel drawer empty" aria-label={t('drawer')}><p class="dim">{t(sel ? 'drawer.gone' : 'drawer.hint')}</p></aside>;
+    return <aside class="panel drawer empty" aria-label={t('drawer')}><p class="dim">{t(!plant.read ? 'list.unread' : sel ? 'drawer.gone' : 'drawer.hint')}</p></aside>;
   }
   const { a } = row;
   const pending = pendingOf(a.occurrence) !== undefined || a.pending_command !== null;
