@@ -106,7 +106,17 @@ fn topics(faults: &mut Faults, s: &Section<'_>) -> Vec<String> {
         s.missing(faults, "topics", "[\"plant/#\"]");
     }
     let mut topics = Vec::new();
-    for t in s.texts(faults, "topics") {
+    let written = s.texts(faults, "topics");
+    if s.is_empty_list("topics") {
+        faults.error(
+            "E119",
+            s.file,
+            s.place("topics"),
+            "the source subscribes to no topic",
+            "write at least one filter, for example `topics = [\"plant/#\"]`",
+        );
+    }
+    for t in written {
         match topic::filter_fault(t.get_ref()) {
             None => topics.push(t.into_inner()),
             Some(why) => {

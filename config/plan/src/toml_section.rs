@@ -339,6 +339,12 @@ impl<'t> Section<'t> {
         out
     }
 
+    /// Whether the key is a list with nothing in it.
+    pub(crate) fn is_empty_list(&self, key: &str) -> bool {
+        let list = self.table.get(key).and_then(|v| v.get_ref().as_array());
+        list.is_some_and(|items| items.is_empty())
+    }
+
     /// One of a few words.
     pub(crate) fn word<T: Copy>(
         &self,

@@ -298,6 +298,7 @@ fn addresses() {
         &sources("plant/hall/#", "plant/#/hall"),
         &["E119 \"plant/#/hall\""],
     );
+    check(&sources("[\"plant/hall/#\"]", "[]"), &["E119 []"]);
     check(
         &site("Asia/Shanghai", "Asia/Shanghia"),
         &["E118 \"Asia/Shanghia\""],
