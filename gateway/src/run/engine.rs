@@ -15,6 +15,7 @@ use davy_rules::alarm::{
     Command, CommandResult, Outcome, Rejection, Snapshot, Transition, VERSION,
 };
 use davy_rules::engine::{Engine, Envelope, Identity, Input, Output, Restored};
+use davy_rules::proof::LogStart;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -173,6 +174,15 @@ impl EngineThread {
             plan_rev: cfg.plan.rev.clone(),
         };
         let restored = std::mem::take(&mut self.seed.restored);
+        if let Some(log) = &mut self.seed.input_log {
+            log.start(&LogStart {
+                v: VERSION,
+                plan_rev: cfg.plan.rev.to_string(),
+                mono: now.mono,
+                wall: now.wall,
+                restored: restored.clone(),
+            });
+        }
         let engine = Engine::start(
             id,
             cfg.rules.clone(),
@@ -184,7 +194,6 @@ impl EngineThread {
         self.tally.begin(&engine.standing(), engine.seq());
         self.engine = Some(engine);
         self.drain();
-        // The first line of an input log tells a replay when the engine was started.
         self.handle(Input::Tick, now);
         self.flush();
     }

@@ -121,6 +121,7 @@ pub(crate) enum Ask {
 /// A running gateway. Dropped without [`Gateway::stop`] it ends like a killed one: the last will
 /// says `offline`, and nothing durable is lost.
 pub struct Gateway {
+    id: Arc<str>,
     acquire: Option<AcquireHandle>,
     mqtt: Option<acquire::mqtt::MqttHandle>,
     batches: Option<mpsc::Sender<Batch>>,
@@ -308,6 +309,7 @@ pub fn start(cfg: GatewayConfig) -> Result<Gateway, StartError> {
     let mqtt = acquire::mqtt::spawn(&own, plan, &cfg.id, &batches_tx, clock, &metrics)
         .map_err(io("cannot start the MQTT sources"))?;
     Ok(Gateway {
+        id: Arc::clone(&cfg.id),
         acquire: Some(acquire),
         mqtt: Some(mqtt),
         batches: Some(batches_tx),
@@ -397,6 +399,12 @@ impl Gateway {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::of(&self.metrics, &self.tally.borrow(), self.acked_at_start)
+    }
+
+    /// Which gateway of the plan.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Its metrics.

@@ -56,7 +56,7 @@ pub(super) struct SavedAlarm {
 }
 
 /// What was read back.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Restored {
     /// The latest image, if there is one.
     pub image: Option<EngineImage>,

@@ -9,4 +9,4 @@ mod replay;
 #[cfg(test)]
 pub(crate) mod script;
 
-pub use replay::{Replay, replay};
+pub use replay::{LogStart, Replay, replay};

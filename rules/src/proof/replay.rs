@@ -2,8 +2,27 @@
 
 use sha2::{Digest, Sha256};
 
+use davy_points::{Mono, Timestamp};
+use serde::{Deserialize, Serialize};
+
 use crate::alarm::Transition;
-use crate::engine::{Engine, Envelope, Output};
+use crate::engine::{Engine, Envelope, Output, Restored};
+
+/// The first line of an input log: how the recorded engine was started. The lines after it are
+/// [`Envelope`]s.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogStart {
+    /// Schema version.
+    pub v: u32,
+    /// Hash of the plan that was in force: a replay on another plan proves nothing.
+    pub plan_rev: String,
+    /// Monotonic time of the start.
+    pub mono: Mono,
+    /// Wall time of the start.
+    pub wall: Timestamp,
+    /// What was read back.
+    pub restored: Restored,
+}
 
 /// What came out of a log.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,6 +16,7 @@ pub mod registers;
 mod site_text;
 
 pub use assembly::{DeviceKind, DeviceSpec, Field, FieldError, FieldStats};
+pub use mqtt_publisher::PayloadShape;
 pub use site_text::{SiteSpec, write_site};
 
 #[cfg(test)]

@@ -1,0 +1,135 @@
+//! `davy journal replay`: an input log through the engine again, held against the journal.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::sync::Arc;
+
+use davy_journal::JournalReader;
+use davy_rules::engine::{Engine, Envelope, Identity};
+use davy_rules::proof::{LogStart, replay};
+
+use crate::run::unusable;
+use crate::{End, site};
+
+/// Records read from the journal at a time.
+const PAGE: usize = 1000;
+
+/// Replays `log` on the site at `config` and prints the transitions' hash; with a data directory,
+/// compares each transition with what that journal holds.
+pub(crate) fn main(config: &Path, id: &str, log: &Path, data_dir: Option<&Path>) -> End {
+    let site = match site::load(config) {
+        Ok(site) => site,
+        Err(end) => return end,
+    };
+    let (start, envelopes) = match read(log) {
+        Ok(read) => read,
+        Err(why) => return unusable(&why),
+    };
+    if start.plan_rev != *site.plan.rev {
+        return unusable(&format!(
+            "{} was recorded under plan {}, {} holds plan {}: name the directory that was in force then",
+            log.display(),
+            start.plan_rev,
+            config.display(),
+            site.plan.rev
+        ));
+    }
+    let identity = Identity {
+        site: Arc::clone(&site.plan.site),
+        owner: id.into(),
+        plan_rev: Arc::clone(&site.plan.rev),
+    };
+    let engine = Engine::start(
+        identity,
+        Arc::clone(&site.rules),
+        Arc::clone(&site.plan.points),
+        start.restored,
+        start.mono,
+        start.wall,
+    );
+    let replayed = replay(engine, &envelopes);
+    println!(
+        "{} inputs, {} transitions, sha256 {}",
+        envelopes.len(),
+        replayed.transitions.len(),
+        replayed.hash
+    );
+    let Some(dir) = data_dir else {
+        return End::Good;
+    };
+    let made: Vec<Vec<u8>> = match replayed
+        .transitions
+        .iter()
+        .map(serde_json::to_vec)
+        .collect()
+    {
+        Ok(made) => made,
+        Err(error) => return unusable(&error.to_string()),
+    };
+    let first = replayed.transitions.first().map_or(1, |t| t.seq);
+    let kept = match kept(dir, first) {
+        Ok(kept) => kept,
+        Err(error) => return unusable(&error),
+    };
+    let same = made
+        .iter()
+        .zip(&kept)
+        .take_while(|(made, (_, kept))| *made == kept)
+        .count();
+    if same == made.len() && same == kept.len() {
+        println!("the journal holds the same {same} records, byte for byte");
+        return End::Good;
+    }
+    println!(
+        "the journal differs from record {} on ({} replayed, {} journalled)",
+        first + same as u64,
+        made.len(),
+        kept.len()
+    );
+    End::Findings
+}
+
+fn kept(dir: &Path, first: u64) -> Result<Vec<(u64, Vec<u8>)>, String> {
+    let reader = JournalReader::open(dir).map_err(|e| e.to_string())?;
+    let mut kept = Vec::new();
+    let mut after = first.saturating_sub(1);
+    loop {
+        let page = reader.read_json(after, PAGE).map_err(|e| e.to_string())?;
+        let Some((last, _)) = page.last() else {
+            return Ok(kept);
+        };
+        after = *last;
+        kept.extend(page);
+    }
+}
+
+/// The log, whole lines only: the last one is torn where the process was killed.
+fn read(log: &Path) -> Result<(LogStart, Vec<Envelope>), String> {
+    let file = File::open(log).map_err(|e| format!("cannot read {}: {e}", log.display()))?;
+    let mut lines = BufReader::new(file).lines();
+    let at = |n: usize, e: &dyn std::fmt::Display| {
+        format!(
+            "{} line {n}: {e}; it must be an input log as `--input-log` writes it",
+            log.display()
+        )
+    };
+    let first = lines
+        .next()
+        .ok_or_else(|| at(1, &"the log is empty"))?
+        .map_err(|e| at(1, &e))?;
+    let start = serde_json::from_str(&first).map_err(|e| at(1, &e))?;
+    let mut envelopes = Vec::new();
+    let mut torn = None;
+    for (n, line) in lines.enumerate() {
+        let line = line.map_err(|e| at(n + 2, &e))?;
+        if let Some(error) = torn.take() {
+            return Err(error);
+        }
+        match serde_json::from_str(&line) {
+            Ok(envelope) => envelopes.push(envelope),
+            Err(error) => torn = Some(at(n + 2, &error)),
+        }
+    }
+    Ok((start, envelopes))
+}
