@@ -199,15 +199,13 @@ fn points() -> Vec<PointDef> {
         .collect()
 }
 
-/// The limit of a level alarm, by the alarm's name.
-fn limit(points: &[PointDef], tag: &str, level: &str) -> Option<f64> {
-    let limits = points.iter().find(|p| &*p.tag == tag)?.limits;
+/// The limit of a level, by its name in alarms.
+fn limit(def: &PointDef, level: &str) -> Option<f64> {
     match level {
-        "ll" => limits.ll,
-        "l" => limits.l,
-        "h" => limits.h,
-        "hh" => limits.hh,
-        "hhh" => Some(150.0), // rules/gas.toml
+        "ll" => def.limits.ll,
+        "l" => def.limits.l,
+        "h" => def.limits.h,
+        "hh" => def.limits.hh,
         _ => None,
     }
 }
@@ -243,7 +241,7 @@ fn every_promised_level_is_reached_in_time_and_no_other() {
             told.entry(began).or_insert_with(|| chapter.clone());
             for (def, reading) in points.iter().zip(plant.readings()) {
                 for level in ["ll", "l", "h", "hh"] {
-                    if let Some(limit) = limit(&points, &def.tag, level)
+                    if let Some(limit) = limit(def, level)
                         && beyond(reading, level, limit)
                     {
                         let key = (began, format!("{}/{level}", def.tag));

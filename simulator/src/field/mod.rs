@@ -8,6 +8,7 @@
 mod assembly;
 mod backoff;
 pub mod broker;
+pub mod dataset;
 pub mod encode;
 pub mod modbus_server;
 pub mod mqtt_publisher;
