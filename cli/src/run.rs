@@ -74,6 +74,7 @@ pub(crate) async fn start(
     data: PathBuf,
     input_log: bool,
 ) -> Result<Parts, String> {
+    let started = jiff::Timestamp::now().as_millisecond();
     let mut parts = Parts {
         center: None,
         gateways: Vec::new(),
@@ -121,7 +122,8 @@ pub(crate) async fn start(
             plan: Arc::clone(&site.plan),
             rules: Arc::clone(&site.rules),
             id: Arc::clone(&id),
-            input_log: input_log.then(|| data_dir.join("input.log")),
+            // One for each start: a log that began in the middle of another would prove nothing.
+            input_log: input_log.then(|| data_dir.join(format!("input-{started}.log"))),
             data_dir,
         };
         match davy_gateway::start(config) {

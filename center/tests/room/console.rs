@@ -12,20 +12,37 @@ async fn the_page_its_routes_and_its_files_are_served_with_their_types_and_a_str
     let at = room.local_addr();
     let page = get(at, "/").await;
     assert_eq!(page.status, 200);
-    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
     let policy = page.header("content-security-policy").expect("a policy");
     assert!(policy.starts_with("default-src 'self';"), "{policy}");
     assert!(!policy.contains("unsafe"), "{policy}");
     assert!(page.body.starts_with(b"<!doctype html>") || page.body.starts_with(b"<!DOCTYPE html>"));
-    assert_eq!(get(at, "/alarms").await.body, page.body, "a route of the page");
+    assert_eq!(
+        get(at, "/alarms").await.body,
+        page.body,
+        "a route of the page"
+    );
 
     let script = get(at, "/app.js").await;
-    assert_eq!(script.header("content-type"), Some("text/javascript; charset=utf-8"));
+    assert_eq!(
+        script.header("content-type"),
+        Some("text/javascript; charset=utf-8")
+    );
     assert_eq!(script.header("content-encoding"), None);
     let etag = script.header("etag").expect("an etag").to_owned();
     let again = send(at, "GET", "/app.js", &[("if-none-match", &etag)], b"").await;
     assert_eq!((again.status, again.body.len()), (304, 0));
-    let zipped = send(at, "GET", "/app.js", &[("accept-encoding", "gzip, br")], b"").await;
+    let zipped = send(
+        at,
+        "GET",
+        "/app.js",
+        &[("accept-encoding", "gzip, br")],
+        b"",
+    )
+    .await;
     assert_eq!(zipped.header("content-encoding"), Some("gzip"));
     assert_ne!(zipped.header("etag"), Some(etag.as_str()));
     let mut plain = Vec::new();
@@ -35,7 +52,14 @@ async fn the_page_its_routes_and_its_files_are_served_with_their_types_and_a_str
     )
     .expect("gzip");
     assert_eq!(plain, script.body);
-    let refused = send(at, "GET", "/app.js", &[("accept-encoding", "gzip;q=0")], b"").await;
+    let refused = send(
+        at,
+        "GET",
+        "/app.js",
+        &[("accept-encoding", "gzip;q=0")],
+        b"",
+    )
+    .await;
     assert_eq!(refused.header("content-encoding"), None);
     room.stop().await;
 }

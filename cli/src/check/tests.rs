@@ -168,7 +168,11 @@ fn the_rules_of_every_example_compile() {
         let guidance: Vec<String> = plan.guidance.iter().map(|(name, _)| name.clone()).collect();
         let (rules, faults) =
             davy_rules::language::compile(&plan.rule_files, &plan.points, &guidance);
-        assert!(faults.is_empty(), "{}", render(&faults, &loaded.texts, false));
+        assert!(
+            faults.is_empty(),
+            "{}",
+            render(&faults, &loaded.texts, false)
+        );
         let rules = rules.unwrap();
         // Every rule of the files stands, beside the five implicit ones.
         let written: usize = plan

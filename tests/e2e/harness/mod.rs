@@ -4,7 +4,12 @@
 //! under `.ci/run` (where `CI` is set) the same is a failure. Every process is ended by its pid.
 
 #![allow(dead_code)] // each test target uses its part
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub
+)]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -27,7 +32,9 @@ pub fn program(name: &str, package: &str) -> Option<PathBuf> {
     });
     let found = found.into_iter().find(|path| path.is_file());
     if found.is_none() {
-        missing(&format!("`{name}` is not on this machine: apt-get install {package}"));
+        missing(&format!(
+            "`{name}` is not on this machine: apt-get install {package}"
+        ));
     }
     found
 }
@@ -42,7 +49,10 @@ pub fn recorded(folder: &str) -> Option<PathBuf> {
     if path.is_dir() {
         return Some(path);
     }
-    missing(&format!("no recorded data at {}: set DAVY_DATA to the folder that holds `{folder}`", path.display()));
+    missing(&format!(
+        "no recorded data at {}: set DAVY_DATA to the folder that holds `{folder}`",
+        path.display()
+    ));
     None
 }
 
@@ -53,7 +63,11 @@ fn missing(why: &str) {
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// Waits until `ready` gives something; panics with `what` after [`PATIENCE`].
@@ -63,7 +77,10 @@ pub fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = ready() {
             return found;
         }
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain for: {what}");
+        assert!(
+            Instant::now() < deadline,
+            "waited {PATIENCE:?} in vain for: {what}"
+        );
         std::thread::sleep(Duration::from_millis(20)); // between two looks, not in place of one
     }
 }
@@ -87,7 +104,10 @@ impl Process {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let out = child.stdout.take().unwrap();
         let err = child.stderr.take().unwrap();
-        for stream in [Box::new(out) as Box<dyn std::io::Read + Send>, Box::new(err)] {
+        for stream in [
+            Box::new(out) as Box<dyn std::io::Read + Send>,
+            Box::new(err),
+        ] {
             let lines = Arc::clone(&lines);
             std::thread::spawn(move || {
                 for line in BufReader::new(stream).lines() {
@@ -96,7 +116,11 @@ impl Process {
                 }
             });
         }
-        Process { child, name: name.to_owned(), lines }
+        Process {
+            child,
+            name: name.to_owned(),
+            lines,
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -112,17 +136,29 @@ impl Process {
     /// SIGTERM, and the exit code; panics if it is not gone within [`PATIENCE`].
     pub fn stop(&mut self) -> Option<i32> {
         self.signal("TERM");
-        wait_for(&format!("{} to stop", self.name), || self.child.try_wait().unwrap()).code()
+        wait_for(&format!("{} to stop", self.name), || {
+            self.child.try_wait().unwrap()
+        })
+        .code()
     }
 
     /// Waits for the process to end by itself.
     pub fn ended(&mut self) -> Option<i32> {
-        wait_for(&format!("{} to end", self.name), || self.child.try_wait().unwrap()).code()
+        wait_for(&format!("{} to end", self.name), || {
+            self.child.try_wait().unwrap()
+        })
+        .code()
     }
 
     pub fn signal(&self, name: &str) {
-        let done = Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status();
-        assert!(done.is_ok_and(|s| s.success()), "kill -{name} {}", self.name);
+        let done = Command::new("kill")
+            .args([format!("-{name}"), self.pid().to_string()])
+            .status();
+        assert!(
+            done.is_ok_and(|s| s.success()),
+            "kill -{name} {}",
+            self.name
+        );
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -131,9 +167,17 @@ impl Process {
 
     /// The first line that holds `part`.
     pub fn line(&self, part: &str) -> String {
-        wait_for(&format!("`{part}` from {}; it said: {:#?}", self.name, self.tail()), || {
-            self.lines.lock().unwrap().iter().find(|l| l.contains(part)).cloned()
-        })
+        wait_for(
+            &format!("`{part}` from {}; it said: {:#?}", self.name, self.tail()),
+            || {
+                self.lines
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .find(|l| l.contains(part))
+                    .cloned()
+            },
+        )
     }
 
     pub fn tail(&self) -> Vec<String> {
@@ -174,7 +218,12 @@ impl Mosquitto {
         )
         .unwrap();
         let process = Self::launch(&program, &config, port);
-        Some(Mosquitto { program, config, port, process })
+        Some(Mosquitto {
+            program,
+            config,
+            port,
+            process,
+        })
     }
 
     fn launch(program: &Path, config: &Path, port: u16) -> Process {
@@ -206,7 +255,12 @@ impl VictoriaMetrics {
         let port = free_port();
         let data = dir.join("victoria-metrics");
         let process = Self::launch(&program, &data, port);
-        Some(VictoriaMetrics { program, data, port, process })
+        Some(VictoriaMetrics {
+            program,
+            data,
+            port,
+            process,
+        })
     }
 
     fn launch(program: &Path, data: &Path, port: u16) -> Process {
@@ -215,7 +269,11 @@ impl VictoriaMetrics {
             Command::new(program)
                 .arg(format!("-storageDataPath={}", data.display()))
                 .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
-                .args(["-retentionPeriod=40y", "-search.latencyOffset=0s", "-inmemoryDataFlushInterval=1s"]),
+                .args([
+                    "-retentionPeriod=40y",
+                    "-search.latencyOffset=0s",
+                    "-inmemoryDataFlushInterval=1s",
+                ]),
         );
         listening("victoria-metrics", port);
         process
@@ -283,7 +341,10 @@ impl Influx {
         listening("influxd", port);
         let (status, body) = post(port, "/query?q=CREATE+DATABASE+davy", b"");
         assert_eq!(status, 200, "{body}");
-        Some(Influx { port, _process: process })
+        Some(Influx {
+            port,
+            _process: process,
+        })
     }
 
     /// Writes lines as they are; (status, body).
@@ -307,14 +368,19 @@ pub fn davy(arguments: &[&str]) -> Command {
 
 /// HTTP GET over loopback: (status, body).
 pub fn get(port: u16, path: &str) -> (u16, String) {
-    http(port, &format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"), b"")
+    http(
+        port,
+        &format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"),
+        b"",
+    )
 }
 
 /// HTTP GET that must answer 200 with JSON; `None` while nobody listens.
 pub fn get_json(port: u16, path: &str) -> Option<serde_json::Value> {
     TcpStream::connect(("127.0.0.1", port)).ok()?;
     let (status, body) = get(port, path);
-    (status == 200).then(|| serde_json::from_str(&body).unwrap_or_else(|e| panic!("{path}: {e}: {body}")))
+    (status == 200)
+        .then(|| serde_json::from_str(&body).unwrap_or_else(|e| panic!("{path}: {e}: {body}")))
 }
 
 /// HTTP POST over loopback: (status, body).
@@ -329,19 +395,35 @@ pub fn post(port: u16, path: &str, body: &[u8]) -> (u16, String) {
 
 fn http(port: u16, head: &str, body: &[u8]) -> (u16, String) {
     let address: SocketAddr = ([127, 0, 0, 1], port).into();
-    let Ok(mut stream) = TcpStream::connect(address) else { return (0, "nobody listens".to_owned()) };
+    let Ok(mut stream) = TcpStream::connect(address) else {
+        return (0, "nobody listens".to_owned());
+    };
     let _ = stream.set_read_timeout(Some(PATIENCE));
-    if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_err() {
+    if stream
+        .write_all(head.as_bytes())
+        .and_then(|()| stream.write_all(body))
+        .is_err()
+    {
         return (0, "the connection broke".to_owned());
     }
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
-    let split = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(answer.len());
+    let split = answer
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .unwrap_or(answer.len());
     let head = String::from_utf8_lossy(&answer[..split]).to_ascii_lowercase();
     let body = answer.get(split + 4..).unwrap_or_default();
-    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
-    let body =
-        if head.contains("transfer-encoding: chunked") { unchunk(body) } else { body.to_vec() };
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(0);
+    let body = if head.contains("transfer-encoding: chunked") {
+        unchunk(body)
+    } else {
+        body.to_vec()
+    };
     (status, String::from_utf8_lossy(&body).into_owned())
 }
 
@@ -349,8 +431,12 @@ fn unchunk(mut body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     while let Some(end) = body.windows(2).position(|w| w == b"\r\n") {
         let size = std::str::from_utf8(&body[..end]).ok();
-        let Some(size) = size.and_then(|s| usize::from_str_radix(s.trim(), 16).ok()) else { break };
-        let Some(chunk) = body.get(end + 2..end + 2 + size) else { break };
+        let Some(size) = size.and_then(|s| usize::from_str_radix(s.trim(), 16).ok()) else {
+            break;
+        };
+        let Some(chunk) = body.get(end + 2..end + 2 + size) else {
+            break;
+        };
         if size == 0 {
             break;
         }
@@ -363,7 +449,11 @@ fn unchunk(mut body: &[u8]) -> Vec<u8> {
 fn encode(text: &str) -> String {
     text.bytes()
         .map(|b| {
-            if b.is_ascii_alphanumeric() { (b as char).to_string() } else { format!("%{b:02X}") }
+            if b.is_ascii_alphanumeric() {
+                (b as char).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
         })
         .collect()
 }
