@@ -264,9 +264,15 @@ impl Engine {
         for i in self.levels(p) {
             let a = AlarmIx(i);
             let state = &mut self.alarms[a.index()];
-            let at_rest = state.live.is_none();
-            match (silent && at_rest, known) {
-                (true, true) => state.unknown = false,
+            let nothing_said = state
+                .live
+                .as_ref()
+                .is_none_or(|l| !l.regions.open && l.last.is_none());
+            match (silent && nothing_said, known) {
+                (true, true) => match &mut state.live {
+                    Some(live) => live.regions.eval = Eval::Known,
+                    None => state.unknown = false,
+                },
                 (true, false) => self.announce_unknown(a, m),
                 (false, _) if state.eval() != eval => {
                     self.transit(a, event, m, None);

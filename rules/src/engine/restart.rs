@@ -385,6 +385,12 @@ impl Engine {
                 before,
                 after: after.clone(),
             },
+            flags: last
+                .flags
+                .iter()
+                .copied()
+                .filter(|f| *f != Flag::Masked)
+                .collect(),
             prev: None,
             hash: None,
             ..last

@@ -1,3 +1,50 @@
 //! Behaviours of the engine, each named by the clause that asks for it.
 
+mod ack;
+mod blind;
 mod level;
+mod properties;
+mod restart;
+mod short_way;
+mod signal;
+mod stuck;
+
+use std::time::Duration;
+
+use davy_points::{Limits, PointDef, PointTable};
+
+use crate::language::{RuleSet, compile};
+use crate::proof::plant;
+
+/// LT: LL 10, L 20, H 80, HH 90, deadband 1; no other point.
+fn lt(change: impl Fn(&mut PointDef)) -> (PointTable, RuleSet) {
+    ruled(change, "")
+}
+
+/// The same with a rule file.
+fn ruled(change: impl Fn(&mut PointDef), rules: &str) -> (PointTable, RuleSet) {
+    let mut p = plant::point("LT");
+    p.limits = Limits {
+        ll: Some(10.0),
+        l: Some(20.0),
+        h: Some(80.0),
+        hh: Some(90.0),
+    };
+    p.deadband = 1.0;
+    change(&mut p);
+    compiled(plant::table([p]), rules)
+}
+
+fn compiled(table: PointTable, rules: &str) -> (PointTable, RuleSet) {
+    let text = format!("schema = 1\n{rules}");
+    let (rules, faults) = compile(&[("rules/a.toml".into(), text)], &table, &[]);
+    assert_eq!(faults, []);
+    (table, rules.unwrap())
+}
+
+fn delays(on: u64, off: u64) -> impl Fn(&mut PointDef) {
+    move |p| {
+        p.on_delay = Duration::from_secs(on);
+        p.off_delay = Duration::from_secs(off);
+    }
+}
