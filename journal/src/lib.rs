@@ -8,6 +8,7 @@
 //! fsynced), `series.db` (samples), `journal.reserve` (space kept for alarms on a full disk)
 //! and the lock files of the process that has it open.
 
+mod ends;
 mod error;
 mod export;
 mod lock;

@@ -46,8 +46,8 @@ pub(crate) const JOURNAL: Schema = Schema {
 /// Samples: the spool, one blob per commit, and the points' chunks derived from it.
 pub(crate) const SERIES: Schema = Schema {
     file: "series.db",
-    page_size: 8192,
-    autocheckpoint_pages: 2000,
+    page_size: 4096,
+    autocheckpoint_pages: 4000,
     steps: &["
         CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
         CREATE TABLE point(id INTEGER PRIMARY KEY, tag TEXT NOT NULL UNIQUE) STRICT;

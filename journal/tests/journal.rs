@@ -384,7 +384,7 @@ fn on_a_small_disk(dir: &Path) -> (Run, rusqlite::Connection) {
     let run = run(journal, |o| {
         o.late_after = PATIENCE * 10;
         o.reserve_retry = Duration::ZERO;
-        o.stop_patience = Duration::from_millis(50);
+        o.stop_patience = Duration::from_secs(1);
     });
     (run, db)
 }
@@ -461,4 +461,70 @@ fn the_reserve_is_kept_again_when_there_is_space() {
     run.handle.stop().expect("everything is saved");
     drop(run);
     assert_eq!(open(dir.path()).last_seq(), seq);
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    None,
+    Fail,
+    Doubt,
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(16))]
+    #[test]
+    fn whatever_the_disk_does_every_record_is_committed_once_in_order(
+        plan in proptest::collection::vec(
+            (1..4_u64, proptest::sample::select(vec![Fault::None, Fault::Fail, Fault::Doubt])), 1..7)
+    ) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let run = run(open(dir.path()), |o| {
+            o.late_after = PATIENCE * 10;
+            o.stop_patience = PATIENCE;
+        });
+        let mut seq = 0;
+        for (n, fault) in &plan {
+            match fault {
+                Fault::None => {}
+                Fault::Fail => run.words.send(Word::Fail("I/O error")).expect("the gate listens"),
+                Fault::Doubt => run.words.send(Word::Doubt).expect("the gate listens"),
+            }
+            run.handle.submit(Submission {
+                audit: vec![b"{\"a\":1}".to_vec()],
+                ..submission(seq + 1..=seq + n)
+            });
+            seq += n;
+        }
+        run.handle.stop().expect("everything is saved");
+        let (mut committed, mut late, mut failing) = (Vec::new(), Vec::new(), false);
+        for event in run.events.try_iter() {
+            match event {
+                JournalEvent::Committed(sealed) => committed.extend(seqs(&sealed)),
+                JournalEvent::Late(records) => {
+                    proptest::prop_assert!(failing);
+                    late.extend(records);
+                }
+                JournalEvent::Failed(_) => {
+                    proptest::prop_assert!(!failing);
+                    failing = true;
+                }
+                JournalEvent::Recovered => {
+                    proptest::prop_assert!(failing);
+                    failing = false;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        proptest::prop_assert!(!failing);
+        proptest::prop_assert_eq!(committed, (1..=seq).collect::<Vec<_>>());
+        let all = late.len();
+        late.sort();
+        late.dedup();
+        proptest::prop_assert_eq!(late.len(), all, "each is told late once");
+        drop(run);
+        let report = davy_journal::verify(dir.path()).expect("it reads");
+        proptest::prop_assert!(report.is_whole());
+        let counts: Vec<u64> = report.chains.iter().map(|c| c.verified).collect();
+        proptest::prop_assert_eq!(counts, [seq, plan.len() as u64]);
+    }
 }

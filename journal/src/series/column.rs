@@ -8,6 +8,7 @@
 //! | 1 steps | zigzag varint of each wrapping difference to the one before |
 //! | 2 raw | eight bytes each, little-endian |
 //! | 3 pco | a `pco` standalone stream |
+//! | 4 grid | the first number and the wrapping step, where all steps are equal |
 //!
 //! A column is `codec, length of its bytes (varint), bytes`; how many numbers there are, the
 //! block knows. Runs are their own form: `number of runs, (byte, run length)…`.
@@ -24,13 +25,14 @@ pub(crate) enum Effort {
     Small,
 }
 
-/// What pco needs to be worth its header.
-const PCO_FROM: usize = 24;
+/// What pco needs to be worth its time: shorter columns are merged into longer ones anyway.
+const PCO_FROM: usize = 128;
 
 const CONSTANT: u8 = 0;
 const STEPS: u8 = 1;
 const RAW: u8 = 2;
 const PCO: u8 = 3;
+const GRID: u8 = 4;
 
 /// The bytes are not what an encoder wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +90,12 @@ pub(crate) fn put_i64(out: &mut Vec<u8>, numbers: &[i64], effort: Effort) {
     if let Some(first) = all_equal(numbers) {
         return put_column(out, CONSTANT, &first.to_le_bytes());
     }
+    if let Some((first, step)) = grid(numbers) {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&first.to_le_bytes());
+        bytes[8..].copy_from_slice(&step.to_le_bytes());
+        return put_column(out, GRID, &bytes);
+    }
     if effort == Effort::Small && numbers.len() >= PCO_FROM && put_pco(out, numbers) {
         return;
     }
@@ -112,6 +120,16 @@ pub(crate) fn take_i64(from: &mut Cursor<'_>, n: usize) -> Result<Vec<i64>, Torn
                 out.push(before);
             }
             Ok(out)
+        }
+        GRID => {
+            let mut at = i64::from_le_bytes(eight(&mut bytes)?);
+            let step = i64::from_le_bytes(eight(&mut bytes)?);
+            let mut next = || {
+                let now = at;
+                at = at.wrapping_add(step);
+                now
+            };
+            Ok((0..n).map(|_| next()).collect())
         }
         PCO => take_pco(bytes.0, n),
         _ => Err(Torn),
@@ -189,6 +207,16 @@ fn all_equal<T: PartialEq + Copy>(numbers: &[T]) -> Option<T> {
     numbers.iter().all(|n| *n == first).then_some(first)
 }
 
+/// Points of a scan, and the times of a point that is read on its grid.
+fn grid(numbers: &[i64]) -> Option<(i64, i64)> {
+    let [first, second, ..] = numbers else {
+        return None;
+    };
+    let step = second.wrapping_sub(*first);
+    let even = numbers.windows(2).all(|w| w[1].wrapping_sub(w[0]) == step);
+    even.then_some((*first, step))
+}
+
 fn put_column(out: &mut Vec<u8>, codec: u8, bytes: &[u8]) {
     out.push(codec);
     put_varint(out, bytes.len() as u64);
@@ -223,14 +251,14 @@ fn eight(bytes: &mut Cursor<'_>) -> Result<[u8; 8], Torn> {
     bytes.take(8)?.try_into().map_err(|_| Torn)
 }
 
-/// False where pco will not have the numbers.
+/// False where pco will not have the numbers, or does not make them smaller.
 fn put_pco<T: pco::data_types::Number>(out: &mut Vec<u8>, numbers: &[T]) -> bool {
     match simple_compress(numbers, &ChunkConfig::default()) {
-        Ok(bytes) => {
+        Ok(bytes) if bytes.len() < numbers.len() * 8 => {
             put_column(out, PCO, &bytes);
             true
         }
-        Err(_) => false,
+        _ => false,
     }
 }
 
@@ -269,6 +297,15 @@ mod tests {
         #[test]
         fn integers_come_back(v in prop::collection::vec(any::<i64>(), 0..200)) {
             check(&v, put_i64, take_i64, |n| *n);
+        }
+
+        #[test]
+        fn grids_come_back(first in any::<i64>(), step in any::<i64>(), n in 0..300_usize) {
+            let v: Vec<i64> = (0..n as i64).map(|i| first.wrapping_add(step.wrapping_mul(i))).collect();
+            check(&v, put_i64, take_i64, |n| *n);
+            let mut bytes = Vec::new();
+            put_i64(&mut bytes, &v, Effort::Fast);
+            prop_assert!(bytes.len() <= 18, "{} bytes", bytes.len());
         }
 
         #[test]

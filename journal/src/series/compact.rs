@@ -26,10 +26,13 @@ use crate::StoreError;
 const ROWS_PER_POINT: u64 = 16;
 const MIN_TAIL_ROWS: u64 = 65_536;
 const MAX_PASS_ROWS: u64 = 524_288;
-/// Points in one transaction.
+/// Points in one transaction, where each has but a few rows; so many rows weigh as another.
 const POINTS_PER_COMMIT: usize = 400;
+const ROWS_AS_A_POINT: usize = 50;
+/// Points that are merged in one transaction.
+const MERGES_PER_COMMIT: usize = 16;
 /// Batches of the spool that are deleted in one transaction.
-const TRIM_BATCHES: i64 = 64;
+const TRIM_BATCHES: i64 = 16;
 
 /// What a call of [`Series::compact`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -217,7 +220,7 @@ impl Series {
         }
         if !compaction.due.is_empty() {
             let small = load_small(read, &mut compaction.small, points)?;
-            let from = compaction.due.len().saturating_sub(POINTS_PER_COMMIT / 4);
+            let from = compaction.due.len().saturating_sub(MERGES_PER_COMMIT);
             merge(read, &compaction.due[from..], small, options)?;
             done.merged += (compaction.due.len() - from) as u64;
             compaction.due.truncate(from);
@@ -369,7 +372,7 @@ fn emit(
             if more.chunks > 0 {
                 added.push((rows[0].point.0, more));
             }
-            points += 1 + rows.len() / options.chunk_rows * 16;
+            points += 1 + rows.len() / ROWS_AS_A_POINT;
         }
         next += 1;
     }
