@@ -301,3 +301,64 @@ async fn write_loop(mut writer: OwnedWriteHalf, core: &Mutex<Core>, me: &Admitte
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rumqttc::mqttbytes::QoS;
+    use rumqttc::mqttbytes::v4::{LastWill, Publish, Subscribe};
+
+    fn packets() -> Vec<Vec<u8>> {
+        let mut connect = Connect::new("fuzz");
+        connect.last_will = Some(LastWill::new("w", "gone", QoS::AtLeastOnce, true));
+        let mut publish = Publish::new("a/b", QoS::AtLeastOnce, "payload");
+        publish.pkid = 3;
+        let mut subscribe = Subscribe::new("a/+", QoS::AtLeastOnce);
+        subscribe.pkid = 4;
+        [
+            Packet::Connect(connect),
+            Packet::Publish(publish),
+            Packet::Subscribe(subscribe),
+            Packet::PingReq,
+        ]
+        .iter()
+        .map(|packet| {
+            let mut out = BytesMut::new();
+            packet.write(&mut out, usize::MAX).unwrap();
+            out.to_vec()
+        })
+        .collect()
+    }
+
+    proptest! {
+        /// Packets with any bytes changed, behind a good CONNECT: whatever they are taken for, the
+        /// state stands and the next client is served.
+        #[test]
+        fn no_bytes_break_the_core(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
+            order in prop::collection::vec(0_usize..4, 1..12),
+        ) {
+            let packets = packets();
+            let mut stream: Vec<u8> = order.iter().flat_map(|i| packets[*i].clone()).collect();
+            for (at, byte) in changes {
+                let at = at.index(stream.len());
+                stream[at] = byte;
+            }
+            let mut core = Core::new(&BrokerConfig::default());
+            let me = core.admit(Connect::new("me"));
+            let mut buffer = BytesMut::from(&stream[..]);
+            let mut out = BytesMut::new();
+            while let Ok(packet) = Packet::read(&mut buffer, 1024) {
+                if core.handle(&me, packet) != Outcome::Goes {
+                    break;
+                }
+                core.pull(&me, &mut out);
+            }
+            core.leave(&me, false, true);
+            let next = core.admit(Connect::new("next"));
+            out.clear();
+            prop_assert_eq!(core.pull(&next, &mut out), Pulled::Something);
+        }
+    }
+}
