@@ -146,6 +146,7 @@ impl Room {
                 )
             })
             .collect();
+        drop(live);
         Some(frame("samples", None, &Samples { v: 1, rows }))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::serve::ListenerExt;
 use davy_journal::{
     Journal, JournalHandle, JournalOptions, ReceivedLog, ReceivedReader, Series, SeriesReader,
 };
@@ -44,7 +45,8 @@ pub struct Center {
     watch: Watch,
     recorder: Recorder,
     journal: JournalHandle,
-    threads: Vec<JoinHandle<()>>,
+    watching: JoinHandle<()>,
+    recording: JoinHandle<()>,
 }
 
 impl Center {
@@ -64,23 +66,27 @@ impl Center {
                 abort.abort();
             }
         }
-        let (watch, recorder, journal, threads) =
-            (self.watch, self.recorder, self.journal, self.threads);
+        let (watch, recorder, journal) = (self.watch, self.recorder, self.journal);
+        let (watching, recording) = (self.watching, self.recording);
         let ended = tokio::task::spawn_blocking(move || {
+            // In the way of the data: each has given its last before the next one ends.
             watch.stop();
+            join(watching);
             if let Err(unsaved) = journal.stop() {
                 tracing::error!("{unsaved}");
             }
             recorder.stopping();
-            for thread in threads {
-                if thread.join().is_err() {
-                    tracing::error!("a thread of the centre had ended in a panic");
-                }
-            }
+            join(recording);
         });
         if let Err(e) = ended.await {
             tracing::error!("the centre's stop was cut short: {e}");
         }
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread of the centre had ended in a panic");
     }
 }
 
@@ -125,7 +131,7 @@ pub async fn start(cfg: CenterConfig) -> Result<Center, StartError> {
         chains: opened.chains,
     };
     let (recorder, recording) = recorder::new(room.clone(), watch.clone(), files);
-    let mut threads = vec![recording.spawn()?];
+    let recording = recording.spawn()?;
     let journal = {
         let (room, watch, recorder) = (room.clone(), watch.clone(), recorder.clone());
         davy_journal::spawn(
@@ -133,23 +139,21 @@ pub async fn start(cfg: CenterConfig) -> Result<Center, StartError> {
             Box::new(move |event| engine::journalled(&room, &watch, &recorder, event)),
         )
     };
-    threads.push(
-        engine::Thread {
-            room: room.clone(),
-            watch: watch.clone(),
-            seen,
-            sight,
-            journal: journal.clone(),
-            recorder: recorder.clone(),
-        }
-        .spawn(opened.restored)?,
-    );
+    let watching = engine::Thread {
+        room: room.clone(),
+        watch: watch.clone(),
+        seen,
+        sight,
+        journal: journal.clone(),
+        recorder: recorder.clone(),
+    }
+    .spawn(opened.restored)?;
 
     let (stop, stopping) = watch::channel(false);
     let store = Arc::new(opened.store);
     let app = Arc::new(App {
         room: room.clone(),
-        store: store.clone(),
+        store,
         recorder: recorder.clone(),
         watch: watch.clone(),
         stopping: stopping.clone(),
@@ -158,6 +162,7 @@ pub async fn start(cfg: CenterConfig) -> Result<Center, StartError> {
         room: room.clone(),
         watch: watch.clone(),
         recorder: recorder.clone(),
+        failures: 0,
     };
     let tasks = vec![
         tokio::spawn(serve(listener, app, stopping.clone())),
@@ -187,11 +192,18 @@ pub async fn start(cfg: CenterConfig) -> Result<Center, StartError> {
         watch,
         recorder,
         journal,
-        threads,
+        watching,
+        recording,
     })
 }
 
 async fn serve(listener: TcpListener, app: Arc<App>, mut stopping: watch::Receiver<bool>) {
+    // An event must not wait for the next one to fill a segment.
+    let listener = listener.tap_io(|stream| {
+        if let Err(e) = stream.set_nodelay(true) {
+            tracing::debug!("a connection keeps its delay: {e}");
+        }
+    });
     let served = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
         // The sender is gone only together with the centre.
         let _ = stopping.wait_for(|s| *s).await;
@@ -276,6 +288,10 @@ impl Opened {
                 ..JournalOptions::default()
             },
         )?;
+        for g in &plan.gateways {
+            // What a gateway's journal is opened with: the first `prev` of its chain.
+            received.expect_identity(&g.id, &format!("{}/{}", plan.site, g.id));
+        }
         catch_up(&journal, &mut received)?;
         let mut series = Series::open(dir)?;
         let points = plan

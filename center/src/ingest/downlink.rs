@@ -16,6 +16,8 @@ pub(crate) struct Downlink {
     pub room: Arc<Room>,
     pub watch: Watch,
     pub recorder: Recorder,
+    /// Attempts that failed since the last connection that held.
+    pub failures: u32,
 }
 
 impl Downlink {
@@ -71,6 +73,7 @@ impl Downlink {
 impl Hears for Downlink {
     fn connected(&mut self, _client: &AsyncClient) {
         tracing::info!("listening to gateways");
+        self.failures = 0;
         self.watch.broker(true);
     }
 
@@ -135,6 +138,10 @@ impl Hears for Downlink {
             .links_lost
             .with_label_values(&["downlink"])
             .inc();
-        self.watch.broker(false);
+        // One lost connection that comes back at once is no loss of view: beats say the rest.
+        self.failures += 1;
+        if self.failures > 1 {
+            self.watch.broker(false);
+        }
     }
 }

@@ -143,11 +143,11 @@ fn sample(line: &Line<'_>, plan: &Plan) -> Result<Arrived, (&'static str, String
         Some(Field::U64(v)) => Value::U64(*v),
         Some(Field::Bool(v)) => Value::Bool(*v),
         Some(Field::Text(v)) => Value::Text((&**v).into()),
-        None if quality.is_bad() => Value::none(no_data(quality)),
+        None if !quality.is_good() => Value::none(no_data(quality)),
         None => {
             return Err((
                 "value",
-                "the field `value` is missing from a sample that is not bad".into(),
+                "the field `value` is missing from a good sample".into(),
             ));
         }
     };
@@ -265,7 +265,7 @@ mod tests {
             ),
             (
                 "tank_level,site=s1,gateway=gw-01,hazard=TF,tag=LT-101 q=192i 5",
-                "line 2: the field `value` is missing from a sample that is not bad",
+                "line 2: the field `value` is missing from a good sample",
             ),
             (
                 "tank_level,site=s1,gateway=gw-01,hazard=TF,tag=LT-101 value=1,q=192i",

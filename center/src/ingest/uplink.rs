@@ -112,6 +112,7 @@ impl Hears for Uplink {
 #[derive(Default)]
 struct Said {
     connection: u64,
+    greeted: bool,
     acked: HashMap<Arc<str>, u64>,
     asked: HashMap<Arc<str>, (u64, Mono)>,
 }
@@ -150,6 +151,12 @@ impl Said {
                 }
             }
         };
+        if !std::mem::replace(&mut self.greeted, true) {
+            // What stands, at once, however long the records take that are still missing.
+            for g in &room.plan.gateways {
+                self.greeted &= publish(&g.id, "snapshot/get", false, br#"{"v":1}"#.to_vec());
+            }
+        }
         let mut live = room.write();
         for g in live.gateways.iter_mut() {
             if self.acked.get(&g.id) != Some(&g.acked_seq) {

@@ -62,11 +62,13 @@ pub(super) async fn on_occurrence(
         "take" => None,
         other => return Err(unknown_verb(other)),
     };
-    let owner = match app.room.read().alarms.of_occurrence(&id) {
-        Some((owner, _)) => Some(owner.clone()),
-        None => None,
-    };
-    let owner = match owner {
+    let live = app
+        .room
+        .read()
+        .alarms
+        .of_occurrence(&id)
+        .map(|(owner, _)| owner.clone());
+    let owner = match live {
         Some(owner) => owner,
         None => app
             .store

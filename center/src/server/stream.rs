@@ -21,6 +21,9 @@ use crate::store::transition;
 /// Most transitions that are replayed to a page; beyond that a full fetch is cheaper for both.
 const RESUME_LIMIT: usize = 5_000;
 
+/// Events are gathered into pieces of about this size.
+const PIECE: usize = 64 * 1024;
+
 #[derive(Serialize)]
 struct Resync {
     v: u32,
@@ -100,7 +103,7 @@ impl Page {
                 Ok(Frame { seq: Some(seq), .. }) if seq <= self.sent => {}
                 Ok(frame) => {
                     self.sent = frame.seq.unwrap_or(self.sent);
-                    return Some(frame.bytes);
+                    return Some(self.gather(frame.bytes));
                 }
                 Err(broadcast::error::RecvError::Lagged(frames)) => {
                     self.room.metrics.slow_pages.inc();
@@ -110,6 +113,28 @@ impl Page {
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
         }
+    }
+}
+
+impl Page {
+    /// What else is there already goes out in the same piece: in a flood, one write for many.
+    fn gather(&mut self, first: Bytes) -> Bytes {
+        let mut more = Vec::new();
+        while more.len() < PIECE {
+            let Ok(frame) = self.ring.try_recv() else {
+                // Empty, or lagging: the next call finds out.
+                break;
+            };
+            if frame.seq.is_some_and(|seq| seq <= self.sent) {
+                continue;
+            }
+            self.sent = frame.seq.unwrap_or(self.sent);
+            if more.is_empty() {
+                more.extend_from_slice(&first);
+            }
+            more.extend_from_slice(&frame.bytes);
+        }
+        if more.is_empty() { first } else { more.into() }
     }
 }
 

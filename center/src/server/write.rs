@@ -33,7 +33,7 @@ pub(super) async fn post(
             .metrics
             .writes_refused
             .with_label_values(&[why])
-            .inc()
+            .inc();
     };
     if !authorized(&headers, app.room.plan.center.token.as_deref()) {
         refused("token");

@@ -161,7 +161,7 @@ impl GatewayState {
         self.last_seq = b.last_seq;
         let count = |wrong: bool, n: &mut u32| {
             *n = if wrong { *n + 1 } else { 0 };
-            *n != 0 && *n % BEATS_TO_BELIEVE == 0
+            *n != 0 && n.is_multiple_of(BEATS_TO_BELIEVE)
         };
         if count(b.last_seq < self.acked_seq, &mut self.behind) {
             self.broken.get_or_insert_with(|| Broken {

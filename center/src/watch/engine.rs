@@ -323,7 +323,7 @@ pub(crate) fn journalled(
         }
         JournalEvent::Recovered => watch.health("journal", true, String::new()),
         JournalEvent::ReserveUsed => {
-            tracing::warn!("the disk is full: alarms go on in the reserve")
+            tracing::warn!("the disk is full: alarms go on in the reserve");
         }
         JournalEvent::ReserveHeld => tracing::info!("the disk has space again"),
     }

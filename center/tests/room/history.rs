@@ -14,7 +14,7 @@ async fn samples_are_durable_live_and_come_back_bit_for_bit() {
     let room = center(&plan, dir.path()).await;
     let at = room.local_addr();
     let mut stream = Stream::open(at, None).await;
-    let body = "tank_level,site=s1,gateway=gw-01,hazard=TF,tag=LT-101 value=12.300000000000001,q=192i 1000\n\
+    let body = "tank_level,site=s1,gateway=gw-01,hazard=TF,tag=LT-101 value=0.1234567890123456,q=192i 1000\n\
          tank_level,site=s1,gateway=gw-01,hazard=TF,tag=LT-101 q=24i 2000\n\
          tank_level,site=s1,gateway=gw-01,hazard=TF,tag=LT-101 value=85.5,q=84i 3000\n\
          gas_toxic,site=s1,gateway=gw-02,hazard=AS,tag=GT/201 value=3i,q=192i 3000\n";
@@ -28,7 +28,7 @@ async fn samples_are_durable_live_and_come_back_bit_for_bit() {
     .await;
     assert_eq!(answer.status, 204);
     let rows = json!([
-        [1000, 12.300000000000001, 192],
+        [1000, 0.1234567890123456, 192],
         [2000, null, 24],
         [3000, 85.5, 84]
     ]);
