@@ -11,6 +11,8 @@ pub(crate) mod commands;
 pub(crate) mod gateways;
 pub(crate) mod hazards;
 pub(crate) mod points;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
