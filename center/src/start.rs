@@ -153,7 +153,7 @@ pub async fn start(cfg: CenterConfig) -> Result<Center, StartError> {
     let store = Arc::new(opened.store);
     let app = Arc::new(App {
         room: room.clone(),
-        store,
+        store: store.clone(),
         recorder: recorder.clone(),
         watch: watch.clone(),
         stopping: stopping.clone(),
@@ -177,6 +177,7 @@ pub async fn start(cfg: CenterConfig) -> Result<Center, StartError> {
             recorder.clone(),
             stopping.clone(),
         )),
+        tokio::spawn(compaction(store, stopping.clone())),
         tokio::spawn(rounds(
             room.clone(),
             watch.clone(),
@@ -210,6 +211,36 @@ async fn serve(listener: TcpListener, app: Arc<App>, mut stopping: watch::Receiv
     });
     if let Err(e) = served.await {
         tracing::error!("the server ended: {e}");
+    }
+}
+
+/// Compaction, in the pauses of the writers.
+async fn compaction(store: Arc<Store>, mut stopping: watch::Receiver<bool>) {
+    let mut failing = false;
+    loop {
+        let piece = store.clone();
+        let outcome = tokio::task::spawn_blocking(move || piece.compact()).await;
+        let pause = match outcome {
+            Ok(Ok(true)) => Duration::from_millis(20),
+            Ok(Ok(false)) => {
+                failing = false;
+                Duration::from_secs(1)
+            }
+            Ok(Err(e)) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::error!("samples cannot be compacted: {e}");
+                }
+                Duration::from_secs(10)
+            }
+            Err(e) => {
+                tracing::error!("compaction ended: {e}");
+                return;
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stopping.wait_for(|s| *s) => return,
+        }
     }
 }
 

@@ -5,11 +5,12 @@
 //! here: SQL (that is `davy-journal`), HTTP.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use davy_journal::{
-    ReceivedReader, ReceivedRecord, Row, Series, SeriesPoint, SeriesReader, StoreError,
+    ReceivedReader, ReceivedRecord, Row, Series, SeriesPoint, SeriesReader, StoreError, Trend,
 };
-use davy_points::{Quality, Timestamp, Value};
+use davy_points::Timestamp;
 use davy_rules::alarm::Transition;
 
 use crate::ingest::samples::Arrived;
@@ -23,14 +24,6 @@ pub(crate) fn transition(record: &RawRecord) -> Option<Arc<Transition>> {
     serde_json::from_slice(&record.wire).ok().map(Arc::new)
 }
 
-/// A row of a trend.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct HistoryRow {
-    pub time: Timestamp,
-    pub value: Value,
-    pub quality: Quality,
-}
-
 /// Why the store could not answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
@@ -39,6 +32,9 @@ pub(crate) enum ReadError {
     #[error("the store's thread ended: {0}")]
     Thread(#[from] tokio::task::JoinError),
 }
+
+/// How long writes may wait for a piece of compaction.
+const COMPACT_FOR: Duration = Duration::from_millis(20);
 
 /// The embedded store. Readers and the series' writer have a connection each, used one question
 /// at a time on a thread that may wait.
@@ -107,25 +103,17 @@ impl Store {
         Ok(tokio::task::spawn_blocking(read).await??)
     }
 
-    /// A point's samples between two times, ascending.
+    /// A point's samples between two times, thinned to about `max` for drawing.
     pub(crate) async fn history(
         self: &Arc<Self>,
         tag: String,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Vec<HistoryRow>, ReadError> {
+        max: usize,
+        gap: Duration,
+    ) -> Result<Trend, ReadError> {
         let store = self.clone();
-        let read = move || -> Result<Vec<HistoryRow>, StoreError> {
-            let rows = lock(&store.trends).history(&tag, from, to, usize::MAX)?;
-            Ok(rows
-                .into_iter()
-                .map(|r| HistoryRow {
-                    time: r.time,
-                    value: r.value,
-                    quality: r.quality,
-                })
-                .collect())
-        };
+        let read = move || lock(&store.trends).history_decimated(&tag, from, to, max, gap);
         Ok(tokio::task::spawn_blocking(read).await??)
     }
 
@@ -146,8 +134,6 @@ impl Store {
         let timer = room.metrics.append_seconds.start_timer();
         writer.series.append(&rows)?;
         timer.observe_duration();
-        // The centre's store is the end of the road: no lane reads its spool.
-        writer.series.release(u64::MAX);
         drop(writer);
         room.metrics.samples.inc_by(samples.len() as u64);
         let received = Some(room.clock.mono());
@@ -172,6 +158,15 @@ impl Store {
             );
         }
         Ok(())
+    }
+
+    /// Moves samples from the spool into their points' chunks, for a moment. True: there is more
+    /// to do at once. Blocks.
+    pub(crate) fn compact(&self) -> Result<bool, StoreError> {
+        let mut writer = lock(&self.series);
+        // The centre's store is the end of the road: no lane reads its spool.
+        writer.series.release(u64::MAX);
+        Ok(writer.series.compact(COMPACT_FOR)?.more)
     }
 }
 

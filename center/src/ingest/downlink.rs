@@ -74,6 +74,16 @@ impl Hears for Downlink {
     fn connected(&mut self, _client: &AsyncClient) {
         tracing::info!("listening to gateways");
         self.failures = 0;
+        // "The centre asks again from its last seq", of everyone, each time that it can hear
+        // again; and what stands, however long the records take that are still missing.
+        let mut live = self.room.write();
+        for g in live.gateways.iter_mut() {
+            let after = g.acked_seq;
+            g.resend_after.get_or_insert(after);
+            g.ask_snapshot = true;
+        }
+        drop(live);
+        self.room.uplink.notify_one();
         self.watch.broker(true);
     }
 

@@ -112,7 +112,6 @@ impl Hears for Uplink {
 #[derive(Default)]
 struct Said {
     connection: u64,
-    greeted: bool,
     acked: HashMap<Arc<str>, u64>,
     asked: HashMap<Arc<str>, (u64, Mono)>,
 }
@@ -132,13 +131,7 @@ impl Said {
                 connection: number,
                 ..Said::default()
             };
-            let mut live = room.write();
-            live.commands.forget_sent();
-            // "The centre asks again from its last seq": after each reconnect, of everyone.
-            for g in live.gateways.iter_mut() {
-                let after = g.acked_seq;
-                g.resend_after.get_or_insert(after);
-            }
+            room.write().commands.forget_sent();
         }
         let site = &room.plan.site;
         let publish = |owner: &str, kind: &str, retain: bool, payload: Vec<u8>| {
@@ -151,12 +144,6 @@ impl Said {
                 }
             }
         };
-        if !std::mem::replace(&mut self.greeted, true) {
-            // What stands, at once, however long the records take that are still missing.
-            for g in &room.plan.gateways {
-                self.greeted &= publish(&g.id, "snapshot/get", false, br#"{"v":1}"#.to_vec());
-            }
-        }
         let mut live = room.write();
         for g in live.gateways.iter_mut() {
             if self.acked.get(&g.id) != Some(&g.acked_seq) {
@@ -164,6 +151,10 @@ impl Said {
                 if publish(&g.id, "acked", true, payload.into_bytes()) {
                     self.acked.insert(g.id.clone(), g.acked_seq);
                 }
+            }
+            if g.ask_snapshot {
+                let asked = publish(&g.id, "snapshot/get", false, br#"{"v":1}"#.to_vec());
+                g.ask_snapshot = !asked;
             }
             if let Some(after) = g.resend_after {
                 let lately = self

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 /// Frames that a slow page may lag behind.
-const RING: usize = 16_384;
+pub(crate) const RING: usize = 16_384;
 
 /// One event as its bytes go out.
 #[derive(Debug, Clone)]

@@ -165,3 +165,52 @@ impl App {
         Some(frames)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+    use crate::metrics::Metrics;
+    use crate::server::hub::RING;
+    use crate::state::Live;
+
+    #[tokio::test]
+    async fn a_page_that_reads_too_slowly_is_told_to_fetch_all_again_and_goes_on() {
+        let plan = Arc::new(example::plan());
+        let live = Live::new(plan.clone());
+        let metrics = Metrics::new().expect("metrics");
+        let room = Arc::new(Room::new(plan, live, metrics));
+        let (_stop, stopping) = watch::channel(false);
+        let mut page = Page {
+            room: room.clone(),
+            ring: room.hub.listen(),
+            stopping,
+            first: VecDeque::new(),
+            sent: 0,
+        };
+        let tell = |n: u64| room.hub.tell(frame("transition", Some(n), &n));
+        (1..=RING as u64 + 1).for_each(tell);
+        let text = |bytes: Option<Bytes>| {
+            String::from_utf8(bytes.expect("an event").to_vec()).expect("UTF-8")
+        };
+        assert!(text(page.next().await).starts_with("event: resync\n"));
+        assert_eq!(room.metrics.slow_pages.get(), 1);
+        // What is still in the ring follows, gathered, each once and in order.
+        let mut seen = String::new();
+        while !seen.contains(&format!("id: {}\n", RING + 1)) {
+            seen += &text(page.next().await);
+        }
+        let ids: Vec<u64> = seen
+            .lines()
+            .filter_map(|l| l.strip_prefix("id: ")?.parse().ok())
+            .collect();
+        assert_eq!(ids, (2..=RING as u64 + 1).collect::<Vec<_>>());
+        // What was replayed already is not sent twice.
+        page.sent = RING as u64 + 5;
+        (RING as u64 + 2..=RING as u64 + 6).for_each(tell);
+        assert_eq!(
+            text(page.next().await),
+            format!("id: {0}\nevent: transition\ndata: {0}\n\n", RING + 6)
+        );
+    }
+}

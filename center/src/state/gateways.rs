@@ -78,6 +78,8 @@ pub(crate) struct GatewayState {
     pub broken: Option<Broken>,
     /// It is to send again what comes after this sequence.
     pub resend_after: Option<u64>,
+    /// It is to say what stands.
+    pub ask_snapshot: bool,
     behind: u32,
     ahead: u32,
 }
@@ -128,6 +130,7 @@ impl GatewayState {
             history: None,
             broken: None,
             resend_after: None,
+            ask_snapshot: false,
             behind: 0,
             ahead: 0,
         }

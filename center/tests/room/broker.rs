@@ -13,6 +13,11 @@ pub(crate) struct Mosquitto {
 impl Mosquitto {
     /// None where it is not installed; under `CI` that is a failure.
     pub(crate) async fn start() -> Option<Mosquitto> {
+        Mosquitto::start_on(free_port()).await
+    }
+
+    /// The same on a port of one's own.
+    pub(crate) async fn start_on(port: u16) -> Option<Mosquitto> {
         let binary = [
             "/usr/sbin/mosquitto",
             "/usr/local/sbin/mosquitto",
@@ -29,7 +34,6 @@ impl Mosquitto {
             return None;
         };
         let dir = tempfile::tempdir().expect("a folder");
-        let port = free_port();
         let conf = dir.path().join("mosquitto.conf");
         let mut file = std::fs::File::create(&conf).expect("a file");
         write!(

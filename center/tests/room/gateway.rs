@@ -10,6 +10,8 @@ pub(crate) struct Gateway {
     pub(crate) id: &'static str,
     client: AsyncClient,
     heard: mpsc::UnboundedReceiver<(String, Json)>,
+    /// Heard, and not asked for yet.
+    kept: Vec<(String, Json)>,
     chain: Chain,
     tick: u64,
 }
@@ -55,8 +57,18 @@ impl Gateway {
             id,
             client,
             heard,
+            kept: Vec::new(),
             chain: Chain::start(&format!("s1/{id}")),
             tick: 0,
+        }
+    }
+
+    /// A new connection of the same gateway, after its broker went.
+    pub(crate) async fn reconnect(self, port: u16) -> Gateway {
+        Gateway {
+            chain: self.chain,
+            tick: self.tick,
+            ..Gateway::connect(self.id, port).await
         }
     }
 
@@ -104,14 +116,19 @@ impl Gateway {
         self.publish("beat", beat.to_string().into_bytes()).await;
     }
 
-    /// The next thing of this kind that the centre tells and that fits.
+    /// The first thing of this kind that the centre tells and that fits.
     pub(crate) async fn hears(&mut self, kind: &str, fits: impl Fn(&Json) -> bool) -> Json {
         super::within(kind, async {
             loop {
-                let (k, json) = self.heard.recv().await.expect("connected");
-                if k == kind && fits(&json) {
-                    return json;
+                if let Some(i) = self
+                    .kept
+                    .iter()
+                    .position(|(k, json)| k == kind && fits(json))
+                {
+                    return self.kept.remove(i).1;
                 }
+                let heard = self.heard.recv().await.expect("connected");
+                self.kept.push(heard);
             }
         })
         .await

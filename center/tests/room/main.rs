@@ -8,6 +8,7 @@ mod console;
 mod example;
 mod gateway;
 mod history;
+mod shapes;
 mod silence;
 mod transitions;
 

@@ -57,6 +57,8 @@ async fn a_silent_gateway_is_an_alarm_and_its_points_are_greyed_but_its_alarms_s
                 && e.data["label"] == "UNACK"
         })
         .await;
+    assert_eq!(silent.data["alarm"], "gateway/gw-01/stale");
+    assert_eq!(silent.data["priority"], 1);
     stream
         .until("the grey point", |e| {
             e.name == "samples" && e.data["rows"][0][0] == "LT-101" && e.data["rows"][0][2] == 24

@@ -332,3 +332,43 @@ async fn an_unjournalled_alarm_is_shown_and_its_sealed_record_replaces_it() {
     assert!(shown.id.is_some());
     room.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_dies_and_forgets_everything_costs_no_record() {
+    let Some(broker) = Mosquitto::start().await else {
+        return;
+    };
+    let port = broker.port;
+    let plan = Arc::new(site(port));
+    let dir = tempfile::tempdir().expect("a folder");
+    let room = center(&plan, dir.path()).await;
+    let mut stream = Stream::open(room.local_addr(), None).await;
+    let mut gateway = Gateway::connect("gw-01", port).await;
+    let first = gateway.seal(&example::transition("gw-01", 1));
+    gateway.publish("transition", first).await;
+    gateway.hears("acked", |m| m["seq"] == 1).await;
+
+    drop(broker);
+    let lost = stream
+        .until("the lost broker", |e| {
+            e.name == "transition" && e.data["alarm"] == "source/broker/loss_of_view"
+        })
+        .await;
+    assert_eq!(lost.data["label"], "UNACK");
+    let Some(_again) = Mosquitto::start_on(port).await else {
+        return;
+    };
+    let mut gateway = gateway.reconnect(port).await;
+    // Once the centre hears again it says how far it is and asks for the rest.
+    gateway.hears("resend", |m| m["after"] == 1).await;
+    gateway.hears("acked", |m| m["seq"] == 1).await;
+    let second = gateway.seal(&example::transition("gw-01", 2));
+    gateway.publish("transition", second).await;
+    gateway.hears("acked", |m| m["seq"] == 2).await;
+    stream
+        .until("the second record", |e| {
+            e.name == "transition" && e.data["owner"] == "gw-01" && e.data["seq"] == 2
+        })
+        .await;
+    room.stop().await;
+}
