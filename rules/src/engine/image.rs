@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Engine;
 use super::state::NEVER;
 use crate::alarm::{CommandResult, Regions, Transition, VERSION};
-use crate::language::AlarmIx;
+use crate::language::{AlarmIx, Shade};
 
 /// Everything that the engine knows and cannot see again. Times are wall time: monotonic time
 /// ends with the process.
@@ -22,7 +22,7 @@ pub struct EngineImage {
     /// When it was taken.
     pub taken_at: Timestamp,
     pub(super) alarms: Vec<SavedAlarm>,
-    /// Alarms at rest that have been active: name and activation counter.
+    /// Alarms at rest or gone that have been active: name and activation counter.
     pub(super) counters: Vec<(String, u32)>,
     pub(super) orphans: Vec<Transition>,
     pub(super) closed: Vec<Arc<str>>,
@@ -52,6 +52,10 @@ pub(super) struct SavedAlarm {
     pub(super) condition_start: Option<Timestamp>,
     pub(super) annunciated_at: Option<Timestamp>,
     pub(super) assumed: bool,
+    #[serde(default)]
+    pub(super) shade: Shade,
+    #[serde(default)]
+    pub(super) detail: Option<String>,
     pub(super) last: Option<Transition>,
 }
 
@@ -94,12 +98,15 @@ impl Engine {
                     condition_start: l.condition_start,
                     annunciated_at: l.annunciated_at,
                     assumed: l.assumed,
+                    shade: l.shade,
+                    detail: l.detail.clone(),
                     last: l.last.as_deref().cloned(),
                 });
             } else if state.activations > 0 {
                 counters.push((self.alarm_name(a), state.activations));
             }
         }
+        counters.extend(self.gone.iter().map(|(name, n)| (name.clone(), *n)));
         EngineImage {
             v: VERSION,
             seq: self.seq,

@@ -18,7 +18,7 @@ mod stuck;
 mod tests;
 mod timers;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use davy_points::{Life, Mono, PointIx, PointTable, Quality, Timestamp, Value};
@@ -82,6 +82,9 @@ pub struct Engine {
     remembered: command::Remembered,
     /// Open alarms whose rule or level is gone: a person closes them (section 2, edits).
     orphans: Vec<Transition>,
+    /// Activation counters of alarms whose rule or point is gone: ids must not come twice when it
+    /// comes back.
+    gone: BTreeMap<String, u32>,
     /// What distinguishes one order of points from another, for images.
     table_rev: u64,
 }

@@ -1,7 +1,7 @@
 //! Start and restart (section 2, restart; 8.15, 8.18): state is read back before anything is
 //! said; every alarm starts UNKNOWN; nothing returns without a Good sample.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use davy_points::{Life, Mono, PointIx, PointTable, Timestamp};
@@ -15,7 +15,7 @@ use crate::alarm::{
     Cause, CommandResult, Condition, Eval, Event, Flag, Label, Outcome, RegionsChange, Transition,
     VERSION, step,
 };
-use crate::language::{AlarmIx, Kind, RuleSet, Subject, ns, order};
+use crate::language::{AlarmIx, Kind, RuleSet, Shade, Subject, ns, order};
 
 /// Pending starts are saved at most this old (section 2, restart); older, one may be lost.
 const IMAGE_AGE_NS: i64 = 1_000_000_000;
@@ -53,6 +53,7 @@ impl Engine {
             closed: VecDeque::new(),
             remembered: Remembered::default(),
             orphans: Vec::new(),
+            gone: BTreeMap::new(),
             table_rev: Engine::hash_of_tags(&table),
             id,
             rules,
@@ -167,8 +168,11 @@ impl Engine {
             }
         }
         for (name, count) in &counters {
-            if let Some(a) = self.find_owned(name) {
-                self.alarms[a.index()].activations = *count;
+            match self.find_owned(name) {
+                Some(a) => self.alarms[a.index()].activations = *count,
+                None => {
+                    self.gone.insert(name.clone(), *count);
+                }
             }
         }
         self.restore_points(restored.image.as_ref(), stopped, wall);
@@ -176,7 +180,10 @@ impl Engine {
         for s in saved {
             match self.find_owned(&s.alarm) {
                 Some(a) => self.restore_alarm(a, s, stopped, wall, &mut overdue),
-                None => self.orphan(s, wall),
+                None => {
+                    self.gone.insert(s.alarm.clone(), s.activations);
+                    self.orphan(s, wall);
+                }
             }
         }
         for o in &self.orphans {
@@ -293,6 +300,8 @@ impl Engine {
         live.condition_start = s.condition_start;
         live.annunciated_at = s.annunciated_at;
         live.assumed = s.assumed;
+        live.shade = s.shade;
+        live.detail = s.detail;
         live.last = s.last.map(Box::new);
         match live.regions.condition {
             // 8.15
@@ -423,6 +432,8 @@ impl SavedAlarm {
             condition_start: None,
             annunciated_at: None,
             assumed: false,
+            shade: Shade::Plain,
+            detail: None,
             last: None,
         }
     }

@@ -2,7 +2,7 @@
 
 use davy_points::{PointIx, Quality, QualityClass, Sample, Timestamp, Value};
 
-use super::state::NEVER;
+use super::state::{NEVER, PointState};
 use super::timers::Deadline;
 use super::{Engine, Moment, SKEW_LIMIT_NS, finite};
 use crate::language::{AlarmIx, Kind, ns};
@@ -122,22 +122,22 @@ impl Engine {
             None if matches!(s.value, Value::NoData(_)) && !s.quality.is_bad() => {
                 Quality::BadSensorFailure
             }
+            // A text says nothing to a limit.
+            None if !self.levels(p).is_empty() && !s.quality.is_bad() => Quality::BadConfiguration,
             _ => s.quality,
         };
         let source = self.table.point(p).source;
         let arrival = s.arrival_time.0;
-        let point = &self.points[p.index()];
+        let max_age = self.points[p.index()].max_age;
         let future = !self.sources[source.index()].recorded
             && s.source_time.0.saturating_sub(arrival) > SKEW_LIMIT_NS;
         let time = s.source_time.0.min(arrival);
-        let duplicate = time == point.newest && s.seq <= point.newest_seq;
-        let late = time < point.newest;
-        let old = arrival.saturating_sub(time) > point.max_age;
-
+        let old = arrival.saturating_sub(time) > max_age;
+        let duplicate = |newest: &PointState| time == newest.newest && s.seq <= newest.newest_seq;
         if self.sources[source.index()].suspect.is_some() {
             let in_time = !future && !old;
             if !self.clock_recovers(source, p, s.source_time.0, in_time) {
-                if duplicate {
+                if duplicate(&self.points[p.index()]) {
                     return Admission::History(quality);
                 }
                 // 3.10: re-anchored to arrival, Uncertain.
@@ -147,9 +147,11 @@ impl Engine {
                 };
             }
         }
-        if duplicate {
+        let point = &self.points[p.index()];
+        if duplicate(point) {
             return Admission::History(quality);
         }
+        let late = time < point.newest;
         if future || late {
             if self.clock_misses(source) {
                 self.suspect_clock(source, p, s.source_time.0);

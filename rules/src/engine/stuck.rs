@@ -111,7 +111,7 @@ impl Stillness {
         let blind: i64 = self
             .uncovered
             .iter()
-            .map(|(start, end)| (end - (*start).max(from)).max(0))
+            .map(|(start, end)| end.saturating_sub((*start).max(from)).max(0))
             .fold(0, i64::saturating_add);
         let covered =
             self.first.is_some_and(|first| first <= from) && blind <= window / UNCOVERED_PARTS;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use davy_points::{Life, PointIx, PointTable, Priority, QualityClass, SourceIx, Span};
+use davy_points::{Life, PointDef, PointIx, PointTable, Priority, QualityClass, SourceIx, Span};
 use sha2::{Digest, Sha256};
 
 use super::expression::Expression;
@@ -372,58 +372,28 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Adds what no rule file covers, then closes the set.
+    /// Adds what no rule file covers, point by point, and closes the set.
     #[allow(clippy::cast_possible_truncation)] // a table has fewer than 2^32 points, a point few alarms
     pub(crate) fn finish(mut self) -> RuleSet {
-        let table_rule = self.rule(Rule::implicit("table", Kind::Level));
-        let stale_rule = self.rule(Rule::implicit("stale", Kind::Stale));
-        let quality_rule = self.rule(Rule {
-            classes: vec![QualityClass::Bad],
-            ..Rule::implicit("quality", Kind::Quality)
-        });
+        let implicit = Implicit {
+            table: self.rule(Rule::implicit("table", Kind::Level)),
+            stale: self.rule(Rule::implicit("stale", Kind::Stale)),
+            quality: self.rule(Rule {
+                classes: vec![QualityClass::Bad],
+                ..Rule::implicit("quality", Kind::Quality)
+            }),
+        };
         let source_rule = self.rule(Rule::implicit("source", Kind::Source));
         let system_rule = self.rule(Rule::implicit("system", Kind::System));
-        for (ix, point) in self.table.iter() {
-            if point.life == Life::Planned {
-                continue;
-            }
-            if !self.covered(ix, Kind::Level) {
-                for level in [Level::Hh, Level::H, Level::Ll, Level::L] {
-                    if let Some(limit) = table_limit(point, level) {
-                        self.alarm(
-                            ix,
-                            AlarmDef {
-                                rule: table_rule,
-                                subject: Subject::Point(ix),
-                                level,
-                                priority: point.priority.unwrap_or_else(|| default_priority(level)),
-                                limit: Some(limit),
-                                deadband: point.deadband,
-                                on_delay_ns: ns(point.on_delay),
-                                off_delay_ns: ns(point.off_delay),
-                            },
-                        );
-                    }
-                }
-            }
-            if point.life != Life::InService {
-                continue;
-            }
-            if !self.covered(ix, Kind::Stale) && !point.stale_after.is_zero() {
-                let delay = ns(point.stale_after);
-                self.alarm(ix, plain(stale_rule, ix, Level::Stale, delay, 0));
-            }
-            if !self.covered(ix, Kind::Quality) {
-                let delay = ns(point.expected_interval).saturating_mul(2);
-                self.alarm(ix, plain(quality_rule, ix, Level::Bad, delay, 0));
-            }
-        }
-        self.blind_alarms();
-
         let mut alarms = Vec::new();
         let mut points = vec![PointAlarms::default(); self.table.len()];
         let mut worst: Vec<Priority> = vec![Priority::MEDIUM; self.table.sources().len()];
-        for (ix, mut of_point) in std::mem::take(&mut self.by_point) {
+        for (ix, point) in self.table.iter() {
+            let mut of_point = self.by_point.remove(&ix).unwrap_or_default();
+            if point.life != Life::Planned {
+                self.imply(ix, point, &implicit, &mut of_point);
+                self.blind_alarms(ix, &mut of_point);
+            }
             of_point.sort_by_key(|a| (a.side().is_none(), a.rule, order(a.level)));
             let levels = of_point.iter().filter(|a| a.side().is_some()).count();
             points[ix.index()] = PointAlarms {
@@ -431,7 +401,7 @@ impl<'a> Builder<'a> {
                 levels: levels as u16,
                 all: of_point.len() as u16,
             };
-            let of_source = &mut worst[self.table.point(ix).source.index()];
+            let of_source = &mut worst[point.source.index()];
             for a in &of_point {
                 *of_source = (*of_source).min(a.priority);
             }
@@ -451,6 +421,7 @@ impl<'a> Builder<'a> {
                 off_delay_ns: 0,
             });
         }
+        alarms.shrink_to_fit();
         RuleSet {
             rules: self.rules,
             alarms,
@@ -460,30 +431,82 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// `rule/tag/loss_of_view` wherever a pending start outside the safety class can go blind (3.6).
-    fn blind_alarms(&mut self) {
-        let rules = &self.rules;
-        for (&ix, alarms) in &mut self.by_point {
-            let mut need: Vec<RuleIx> = alarms
+    /// `table`, `stale` and `quality`, each where no rule of a file covers the point.
+    fn imply(
+        &self,
+        ix: PointIx,
+        point: &PointDef,
+        implicit: &Implicit,
+        alarms: &mut Vec<AlarmDef>,
+    ) {
+        let covered = |kind: Kind| {
+            alarms
                 .iter()
-                .filter(|a| {
-                    let rule = &rules[a.rule.0 as usize];
-                    let safety = rule.safety.unwrap_or(a.priority <= Priority::HIGH);
-                    a.side().is_some() && a.on_delay_ns > 0 && !safety
-                })
-                .map(|a| a.rule)
-                .collect();
-            need.dedup();
-            for rule in need {
-                let given = alarms
-                    .iter()
-                    .any(|a| a.rule == rule && a.level == Level::LossOfView);
-                if !given {
-                    alarms.push(plain(rule, ix, Level::LossOfView, 0, 0));
-                }
+                .any(|a| self.rules[a.rule.0 as usize].kind == kind)
+        };
+        let (level, stale, quality) = (
+            covered(Kind::Level),
+            covered(Kind::Stale),
+            covered(Kind::Quality),
+        );
+        if !level {
+            for level in [Level::Hh, Level::H, Level::Ll, Level::L] {
+                let Some(limit) = table_limit(point, level) else {
+                    continue;
+                };
+                alarms.push(AlarmDef {
+                    rule: implicit.table,
+                    subject: Subject::Point(ix),
+                    level,
+                    priority: point.priority.unwrap_or_else(|| default_priority(level)),
+                    limit: Some(limit),
+                    deadband: point.deadband,
+                    on_delay_ns: ns(point.on_delay),
+                    off_delay_ns: ns(point.off_delay),
+                });
+            }
+        }
+        if point.life != Life::InService {
+            return;
+        }
+        if !stale && !point.stale_after.is_zero() {
+            let silence = ns(point.stale_after);
+            alarms.push(plain(implicit.stale, ix, Level::Stale, silence, 0));
+        }
+        if !quality {
+            let delay = ns(point.expected_interval).saturating_mul(2);
+            alarms.push(plain(implicit.quality, ix, Level::Bad, delay, 0));
+        }
+    }
+
+    /// `rule/tag/loss_of_view` wherever a pending start outside the safety class can go blind (3.6).
+    fn blind_alarms(&self, ix: PointIx, alarms: &mut Vec<AlarmDef>) {
+        let mut need: Vec<RuleIx> = alarms
+            .iter()
+            .filter(|a| {
+                let rule = &self.rules[a.rule.0 as usize];
+                let safety = rule.safety.unwrap_or(a.priority <= Priority::HIGH);
+                a.side().is_some() && a.on_delay_ns > 0 && !safety
+            })
+            .map(|a| a.rule)
+            .collect();
+        need.dedup();
+        for rule in need {
+            let given = alarms
+                .iter()
+                .any(|a| a.rule == rule && a.level == Level::LossOfView);
+            if !given {
+                alarms.push(plain(rule, ix, Level::LossOfView, 0, 0));
             }
         }
     }
+}
+
+/// The rules that stand without a file.
+struct Implicit {
+    table: RuleIx,
+    stale: RuleIx,
+    quality: RuleIx,
 }
 
 impl Rule {
@@ -549,7 +572,7 @@ pub(crate) const fn default_priority(level: Level) -> Priority {
     }
 }
 
-pub(crate) fn table_limit(point: &davy_points::PointDef, level: Level) -> Option<f64> {
+pub(crate) fn table_limit(point: &PointDef, level: Level) -> Option<f64> {
     match level {
         Level::Ll => point.limits.ll,
         Level::L => point.limits.l,

@@ -2,6 +2,7 @@
 //! measures, the value and the limit it passed. Nothing here decides anything.
 
 use davy_points::{PointDef, Value};
+use serde::{Deserialize, Serialize};
 
 use super::ruleset::{AlarmDef, Kind, Rule};
 use crate::alarm::Level;
@@ -14,7 +15,8 @@ pub(crate) enum About<'a> {
 }
 
 /// Why a source alarm stands, or which shade a `stuck` alarm has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Shade {
     #[default]
     Plain,

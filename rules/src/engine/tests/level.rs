@@ -375,3 +375,36 @@ fn an_acknowledged_alarm_sounds_again() {
     );
     assert!(rig.transitions[2].regions.after.audible);
 }
+
+/// 8.10: re-alarm goes on in UNKNOWN and PendingOff.
+#[test]
+fn a_re_alarm_does_not_wait_for_good_data() {
+    check(
+        ruled(
+            |p| {
+                p.limits.ll = None;
+                p.limits.l = None;
+                p.limits.hh = None;
+                p.stale_after = Duration::from_secs(100);
+            },
+            "[[level]]
+             id = \"t\"
+             select = { tag = \"LT\" }
+             realarm = \"5s\"
+             off_delay = \"60s\"",
+        ),
+        "0s LT=85
+         1s ack t/LT/h
+         2s LT=50
+         6s tick
+         7s ack t/LT/h
+         8s LT=50 uncertain
+         12s tick",
+        "0s t/LT/h NORMAL>UNACK condition
+         1s t/LT/h UNACK>ACKED ack
+         6s t/LT/h ACKED>UNACK realarm
+         7s t/LT/h UNACK>ACKED ack
+         8s t/LT/h ACKED>ACKED quality unknown
+         12s t/LT/h ACKED>UNACK realarm unknown",
+    );
+}

@@ -375,6 +375,39 @@ proptest! {
         prop_assert_eq!(acks, commands.len());
     }
 
+    /// Nothing that a field, a network or a clock can say stops the engine.
+    #[test]
+    fn no_input_panics(odd in proptest::collection::vec(
+        (any::<u64>(), any::<i64>(), any::<i64>(), any::<i64>(), any::<u64>(), 0_usize..3, any::<f64>(), 0_usize..14), 1..40,
+    )) {
+        let (table, rules) = plant();
+        let mut rig = Rig::new(table, rules);
+        for (n, (mono, wall, source_time, arrival, seq, p, v, q)) in odd.into_iter().enumerate() {
+            let point = rig.table.find(["A", "B", "C"][p]).unwrap();
+            let input = match n % 5 {
+                4 => Input::ClockStep { by_ns: source_time },
+                _ => Input::Sample(davy_points::Sample {
+                    point,
+                    value: Value::F64(v),
+                    quality: Quality::ALL[q],
+                    source_time: davy_points::Timestamp(source_time),
+                    offset_ns: 0,
+                    uncertainty_ns: 0,
+                    arrival_time: davy_points::Timestamp(arrival),
+                    seq,
+                }),
+            };
+            rig.engine.handle(&Envelope {
+                seq: n as u64,
+                mono: davy_points::Mono(mono),
+                wall: davy_points::Timestamp(wall),
+                input,
+            });
+            while rig.engine.poll().is_some() {}
+            let _ = rig.engine.image();
+        }
+    }
+
     /// A sample that takes the short way could have taken the long one: same records either way.
     #[test]
     fn the_short_way_is_only_shorter(steps in steps()) {

@@ -315,4 +315,16 @@ fn a_rule_that_is_gone_leaves_its_alarm_to_a_person() {
         Some(crate::alarm::Rejection::StaleOccurrence)
     );
     assert!(rig.engine.standing().is_empty());
+
+    // The rule comes back: its occurrences go on counting.
+    let (_, rules) = lt(|_| {});
+    let first = rig.transitions[0].occurrence.clone();
+    rig.rules = std::sync::Arc::new(rules);
+    rig.run(
+        "7s restart
+         8s LT=95",
+    );
+    let again = rig.occurrence("table/LT/hh");
+    assert_eq!(again.len(), 26);
+    assert_ne!(*first, again);
 }
