@@ -19,6 +19,7 @@ mod clock;
 mod example;
 mod ingest;
 mod metrics;
+mod restore;
 mod room;
 mod server;
 mod start;

@@ -1,34 +1,29 @@
 //! Putting the centre together: what is stored comes back first, then threads and sockets.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
-use davy_journal::{
-    Journal, JournalHandle, JournalOptions, ReceivedLog, ReceivedReader, Series, SeriesReader,
-};
-use davy_plan::Plan;
+use davy_journal::JournalHandle;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle as Task;
 
 use crate::ingest::downlink::Downlink;
-use crate::ingest::recorder::{self, Chains, Files, Recorder};
+use crate::ingest::recorder::{self, Files, Recorder};
 use crate::ingest::{link, uplink};
 use crate::metrics::Metrics;
+use crate::restore::Opened;
 use crate::room::Room;
 use crate::server::hub::frame;
 use crate::server::{App, router};
-use crate::state::Live;
-use crate::state::gateways::Broken;
-use crate::store::{Store, transition};
+use crate::store::Store;
 use crate::watch::Watch;
 use crate::watch::engine::{self, Sight};
-use crate::{CenterConfig, OWNER, StartError};
+use crate::{CenterConfig, StartError};
 
 /// At most five frames of samples a second.
 const SAMPLES: Duration = Duration::from_millis(200);
@@ -293,154 +288,4 @@ fn interval(period: Duration) -> tokio::time::Interval {
     let mut interval = tokio::time::interval(period);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     interval
-}
-
-/// Everything that was stored, read back.
-struct Opened {
-    journal: Journal,
-    received: ReceivedLog,
-    commands: Journal,
-    chains: Chains,
-    store: Store,
-    live: Live,
-    restored: davy_rules::engine::Restored,
-}
-
-impl Opened {
-    fn open(plan: &Arc<Plan>, dir: &Path) -> Result<Opened, StartError> {
-        std::fs::create_dir_all(dir)?;
-        let journal = Journal::open(dir, &format!("{}/{OWNER}", plan.site))?;
-        let mut received = journal.received_log()?;
-        let commands = Journal::open_with(
-            &dir.join("commands"),
-            &format!("{}/{OWNER}/commands", plan.site),
-            &JournalOptions {
-                reserve_bytes: 0,
-                ..JournalOptions::default()
-            },
-        )?;
-        for g in &plan.gateways {
-            // What a gateway's journal is opened with: the first `prev` of its chain.
-            received.expect_identity(&g.id, &format!("{}/{}", plan.site, g.id));
-        }
-        catch_up(&journal, &mut received)?;
-        let mut series = Series::open(dir)?;
-        let points = plan
-            .points
-            .iter()
-            .map(|(_, p)| series.intern(&p.tag))
-            .collect();
-
-        let mut live = Live::new(plan.clone());
-        let chains = Chains::of(received.read().owners()?.into_iter().map(|(name, _)| name));
-        restore_alarms(&mut live, &mut received, &chains)?;
-        restore_commands(&mut live, &commands)?;
-        restore_points(&mut live, &series)?;
-        let restored = engine::restored(&journal)?;
-        let store = Store::new(
-            ReceivedReader::open(dir)?,
-            SeriesReader::open(dir)?,
-            series,
-            points,
-        );
-        Ok(Opened {
-            journal,
-            received,
-            commands,
-            chains,
-            store,
-            live,
-            restored,
-        })
-    }
-}
-
-/// Our own transitions that were journalled, but not yet in the common order when we ended.
-fn catch_up(journal: &Journal, received: &mut ReceivedLog) -> Result<(), StartError> {
-    const PAGE: usize = 1_000;
-    let reader = journal.reader()?;
-    loop {
-        let after = received.received_last(OWNER)?;
-        let page: Vec<(u64, Vec<u8>)> = reader
-            .read_from(after, PAGE)?
-            .into_iter()
-            .map(|s| (s.seq, s.wire.to_vec()))
-            .collect();
-        if page.is_empty() {
-            return Ok(());
-        }
-        if received.commit_received(OWNER, &page)?.last == after {
-            return Err(StartError::Internal(
-                "the centre's own journal does not follow what was received of it".into(),
-            ));
-        }
-    }
-}
-
-fn restore_alarms(
-    live: &mut Live,
-    received: &mut ReceivedLog,
-    chains: &Chains,
-) -> Result<(), StartError> {
-    live.center_seq = received.read().last_center_seq()?;
-    let mut names: Vec<String> = received
-        .read()
-        .owners()?
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
-    names.sort_by_key(|name| recorder::split(name).1);
-    for name in &names {
-        for record in received.read().received_latest_per_alarm(name)? {
-            if let Some(t) = transition(&record) {
-                live.alarms.commit(record.center_seq, t);
-            }
-        }
-    }
-    let gateways: Vec<Arc<str>> = live.gateways.iter().map(|g| g.id.clone()).collect();
-    for id in gateways {
-        let last = received.received_last(&chains.name(&id))?;
-        let generation = chains.generation(&id);
-        let Some(g) = live.gateways.get_mut(&id) else {
-            continue;
-        };
-        g.acked_seq = last;
-        if generation > 1 {
-            g.broken = Some(Broken {
-                since: davy_points::Timestamp(0),
-                text: format!("{id} 的记录曾被替换，此为第 {generation} 条链"),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn restore_commands(live: &mut Live, commands: &Journal) -> Result<(), StartError> {
-    const PAGE: usize = 1_000;
-    let reader = commands.reader()?;
-    let mut after = 0;
-    loop {
-        let page = reader.audit_from(after, PAGE)?;
-        let Some(last) = page.last() else {
-            return Ok(());
-        };
-        after = last.seq;
-        for entry in &page {
-            if let Some(record) = recorder::from_audit(&entry.wire) {
-                live.commands.put(record);
-            }
-        }
-    }
-}
-
-fn restore_points(live: &mut Live, series: &Series) -> Result<(), StartError> {
-    let plan = live.plan.clone();
-    for (ix, p) in plan.points.iter() {
-        if let Some(row) = series.latest(&p.tag)? {
-            // Of before: shown as stale until the gateway is heard again.
-            live.points
-                .admit(ix, row.value, row.quality, row.time, row.arrival, None);
-        }
-    }
-    Ok(())
 }

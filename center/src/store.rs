@@ -171,7 +171,7 @@ impl Store {
 }
 
 fn of_owner(record: &RawRecord, owner: &str) -> bool {
-    crate::ingest::recorder::split(&record.owner).0 == owner
+    crate::ingest::chains::split(&record.owner).0 == owner
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -4,6 +4,8 @@
 //! tells its gateways. May not live here: decisions about alarms, pages. Read first: `recorder`,
 //! then `downlink`, then `samples`.
 
+pub(crate) mod audit;
+pub(crate) mod chains;
 pub(crate) mod downlink;
 pub(crate) mod intake;
 pub(crate) mod line;

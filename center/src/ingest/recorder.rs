@@ -15,11 +15,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use davy_journal::{Journal, ReceivedLog, StoreError, Submission};
-use davy_points::{Mono, Timestamp};
+use davy_points::Mono;
 use davy_rules::alarm::{CommandResult, Outcome, Transition};
 use prometheus::IntGauge;
 use tokio::sync::oneshot;
 
+use super::audit;
+use super::chains::Chains;
 use super::link::Ack;
 use crate::room::Room;
 use crate::state::commands::{CommandRecord, Progress};
@@ -149,47 +151,6 @@ pub(crate) struct Files {
     /// Under which name an owner's records are stored: another one each time its journal was
     /// replaced.
     pub chains: Chains,
-}
-
-/// Name of each owner's chain in the store: `gw-01`, and `gw-01#2` once its journal began anew.
-#[derive(Debug, Default)]
-pub(crate) struct Chains(HashMap<String, u32>);
-
-impl Chains {
-    /// From the names that the store holds.
-    pub(crate) fn of(names: impl IntoIterator<Item = String>) -> Chains {
-        let mut chains = HashMap::new();
-        for name in names {
-            let (owner, generation) = split(&name);
-            let newest = chains.entry(owner.to_owned()).or_insert(1);
-            *newest = (*newest).max(generation);
-        }
-        Chains(chains)
-    }
-
-    pub(crate) fn generation(&self, owner: &str) -> u32 {
-        self.0.get(owner).copied().unwrap_or(1)
-    }
-
-    pub(crate) fn name(&self, owner: &str) -> String {
-        match self.generation(owner) {
-            1 => owner.to_owned(),
-            n => format!("{owner}#{n}"),
-        }
-    }
-
-    fn begin_anew(&mut self, owner: &str) {
-        let next = self.generation(owner) + 1;
-        self.0.insert(owner.to_owned(), next);
-    }
-}
-
-/// The owner and the generation of a chain's name.
-pub(crate) fn split(name: &str) -> (&str, u32) {
-    match name.rsplit_once('#') {
-        Some((owner, n)) => (owner, n.parse().unwrap_or(1)),
-        None => (name, 1),
-    }
 }
 
 /// The thread and its end of the queue.
@@ -486,7 +447,7 @@ impl Thread {
     /// Audit first, then the picture, the pages and the gateway.
     fn keep(&mut self, record: CommandRecord) -> Result<(), String> {
         let at = self.room.clock.wall();
-        let entry = audit_entry(&record, at).map_err(|e| e.to_string())?;
+        let entry = audit::entry(&record, at).map_err(|e| e.to_string())?;
         self.files
             .commands
             .append(
@@ -516,27 +477,4 @@ impl Thread {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What the audit keeps of a command: the whole record, and when it became so.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct AuditEntry {
-    kind: String,
-    at: Timestamp,
-    #[serde(flatten)]
-    record: CommandRecord,
-}
-
-fn audit_entry(record: &CommandRecord, at: Timestamp) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&AuditEntry {
-        kind: "command".to_owned(),
-        at,
-        record: record.clone(),
-    })
-}
-
-/// The command that an audit entry is about; none for entries of another kind.
-pub(crate) fn from_audit(entry: &[u8]) -> Option<CommandRecord> {
-    let entry: AuditEntry = serde_json::from_slice(entry).ok()?;
-    (entry.kind == "command").then_some(entry.record)
 }

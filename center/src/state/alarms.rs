@@ -74,6 +74,12 @@ impl Alarms {
         let key: AlarmKey = (t.owner.clone(), t.alarm.clone());
         self.remember_occurrence(&t, &key);
         let state = self.by_key.entry(key).or_default();
+        if let Some((_, before)) = &state.committed
+            && before.occurrence != t.occurrence
+        {
+            // The store knows the occurrences of before; here only the newest is kept at hand.
+            self.by_occurrence.remove(&before.occurrence);
+        }
         if state.provisional.as_ref().is_some_and(|p| p.seq <= t.seq) {
             state.provisional = None;
         }
@@ -121,7 +127,7 @@ impl Alarms {
         self.by_key.get(key)
     }
 
-    /// The alarm that has or had this occurrence since the centre started, or stands from before.
+    /// The alarm whose newest record is of this occurrence; for earlier ones ask the store.
     pub(crate) fn of_occurrence(&self, occurrence: &str) -> Option<&AlarmKey> {
         self.by_occurrence.get(occurrence)
     }

@@ -182,7 +182,12 @@ impl<'a> Build<'a> {
             ("stuck", _) => Kind::Stuck,
             ("quality", _) | (_, Level::Bad) => Kind::Bad,
             ("system", _) if t.alarm.starts_with("system/plan/") => Kind::PlanDiffers,
-            ("system", _) if t.alarm.starts_with("system/journal/") => Kind::Journal,
+            ("system", _)
+                if t.alarm.starts_with("system/journal/")
+                    || t.alarm.starts_with("system/received/") =>
+            {
+                Kind::Journal
+            }
             ("system", _) => Kind::LossOfView,
             _ => return,
         };

@@ -6,7 +6,7 @@ use davy_plan::Plan;
 use davy_points::{Mono, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::points::Now;
+use super::points::{Now, Seen};
 use crate::clock::millis;
 
 /// How many beats in a row must contradict the records before the centre believes them: beats
@@ -72,6 +72,8 @@ pub(crate) struct GatewayState {
     pub silent: bool,
     /// Since when, for people.
     pub silent_since: Option<Timestamp>,
+    /// Its wall clock minus the centre's, as of its last beat, transit included.
+    pub clock_offset_ns: i64,
     /// Last samples that came in, by the centre's clock.
     pub history: Option<Mono>,
     /// Why its chain of records cannot be believed.
@@ -127,6 +129,7 @@ impl GatewayState {
             acked_seq: 0,
             silent: false,
             silent_since: None,
+            clock_offset_ns: 0,
             history: None,
             broken: None,
             resend_after: None,
@@ -162,6 +165,9 @@ impl GatewayState {
             self.link = LinkState::Online;
         }
         self.last_seq = b.last_seq;
+        if b.at.ns() > 0 {
+            self.clock_offset_ns = b.at.since(now.wall);
+        }
         let count = |wrong: bool, n: &mut u32| {
             *n = if wrong { *n + 1 } else { 0 };
             *n != 0 && n.is_multiple_of(BEATS_TO_BELIEVE)
@@ -246,7 +252,17 @@ impl Gateways {
         self.0.iter_mut()
     }
 
-    pub(crate) fn is_lost(&self, id: &str) -> bool {
-        self.get(id).is_some_and(GatewayState::lost)
+    /// What the points of a gateway must know of it.
+    pub(crate) fn seen(&self, id: &str) -> Seen {
+        self.get(id).map_or(
+            Seen {
+                lost: false,
+                clock_offset_ns: 0,
+            },
+            |g| Seen {
+                lost: g.lost(),
+                clock_offset_ns: g.clock_offset_ns,
+            },
+        )
     }
 }

@@ -51,12 +51,12 @@ impl Live {
 
     pub(crate) fn row(&self, point: PointIx, now: Now) -> Row {
         self.points
-            .row(&self.plan, point, |g| self.gateways.is_lost(g), now)
+            .row(&self.plan, point, |g| self.gateways.seen(g), now)
     }
 
     pub(crate) fn sweep(&mut self, now: Now) {
         let (plan, gateways) = (&self.plan, &self.gateways);
-        self.points.sweep(plan, |g| gateways.is_lost(g), now);
+        self.points.sweep(plan, |g| gateways.seen(g), now);
     }
 
     /// The alarm as it stands.

@@ -95,12 +95,12 @@ impl Points {
     }
 
     /// Marks points whose quality changed by the mere passing of time or by a gateway's silence.
-    pub(crate) fn sweep(&mut self, plan: &Plan, lost: impl Fn(&str) -> bool, now: Now) {
+    pub(crate) fn sweep(&mut self, plan: &Plan, seen: impl Fn(&str) -> Seen, now: Now) {
         for (ix, _) in plan.points.iter() {
             let Some(state) = &self.states[ix.index()] else {
                 continue;
             };
-            let quality = quality_here(state, plan, ix, &lost, now);
+            let quality = quality_here(state, plan, ix, &seen, now);
             if quality != state.shown {
                 if let Some(state) = &mut self.states[ix.index()] {
                     state.shown = quality;
@@ -115,13 +115,13 @@ impl Points {
         &self,
         plan: &Plan,
         point: PointIx,
-        lost: impl Fn(&str) -> bool,
+        seen: impl Fn(&str) -> Seen,
         now: Now,
     ) -> Row {
         match self.get(point) {
             None => Row {
                 value: None,
-                quality: if lost(&plan.points.source_of(point).gateway) {
+                quality: if seen(&plan.points.source_of(point).gateway).lost {
                     Quality::BadCommunication
                 } else {
                     Quality::BadWaiting
@@ -134,7 +134,7 @@ impl Points {
                     Value::NoData(_) => None,
                     v => Some(v.clone()),
                 },
-                quality: quality_here(state, plan, point, lost, now),
+                quality: quality_here(state, plan, point, seen, now),
                 source_time: state.source_time,
                 arrival: state.arrival,
             },
@@ -149,16 +149,25 @@ pub(crate) struct Now {
     pub wall: Timestamp,
 }
 
+/// How the centre sees the gateway of a point.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    pub lost: bool,
+    /// Its clock minus ours.
+    pub clock_offset_ns: i64,
+}
+
 /// The stored quality, or a worse one because the gateway is silent or its history lane lags.
 fn quality_here(
     state: &PointState,
     plan: &Plan,
     point: PointIx,
-    lost: impl Fn(&str) -> bool,
+    seen: impl Fn(&str) -> Seen,
     now: Now,
 ) -> Quality {
     let source = plan.points.source_of(point);
-    if lost(&source.gateway) {
+    let gateway = seen(&source.gateway);
+    if gateway.lost {
         return state.quality.worst(Quality::BadCommunication);
     }
     if source.recorded || state.quality.is_bad() {
@@ -174,7 +183,7 @@ fn quality_here(
         .is_some_and(|s| source_clock(s) == SourceClock::Arrival);
     let lags = by_gateway_clock
         && def.report_deadband.is_none()
-        && now.wall.since(state.source_time) > duration_ns(limit);
+        && now.wall.since(state.source_time) + gateway.clock_offset_ns > duration_ns(limit);
     if silent || lags {
         Quality::BadStale
     } else {

@@ -412,3 +412,43 @@ fn the_worst_priority_leaves_out_what_is_masked_or_shelved() {
         (Some(Priority::HIGH), 1, 1, 1)
     );
 }
+
+#[test]
+fn a_gateway_whose_clock_is_behind_is_not_called_late() {
+    let mut plan = example::plan();
+    let davy_plan::SiteSource::Mqtt(source) = &mut plan.sources[0] else {
+        panic!("an MQTT source");
+    };
+    source.clock = davy_plan::Clock::Arrival;
+    let plan = Arc::new(plan);
+    let mut live = Live::new(plan.clone());
+    let lt = plan.points.find("LT-101").expect("a point");
+    let behind = Duration::from_secs(600);
+    let sample = |live: &mut Live, time| {
+        live.points.admit(
+            lt,
+            Value::F64(1.0),
+            Quality::Good,
+            time,
+            time,
+            Some(at(700).mono),
+        );
+    };
+    // A backlog: old by the gateway's own clock.
+    sample(&mut live, at(100).wall);
+    assert_eq!(live.row(lt, at(700)).quality, Quality::BadStale);
+    // Its clock is ten minutes behind: the same time is now.
+    let g = live.gateways.get_mut("gw-01").expect("a gateway");
+    g.beat(
+        &BeatMessage {
+            v: 1,
+            owner: "gw-01".into(),
+            session: "a".into(),
+            tick: 1,
+            at: at(700).wall - behind,
+            last_seq: 0,
+        },
+        at(700),
+    );
+    assert_eq!(live.row(lt, at(700)).quality, Quality::Good);
+}

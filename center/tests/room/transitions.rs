@@ -372,3 +372,38 @@ async fn a_broker_that_dies_and_forgets_everything_costs_no_record() {
         .await;
     room.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_does_not_answer_delays_no_alarm() {
+    let Some(broker) = Mosquitto::start().await else {
+        return;
+    };
+    let plan = Arc::new(site(broker.port));
+    let dir = tempfile::tempdir().expect("a folder");
+    let room = center(&plan, dir.path()).await;
+    let mut stream = Stream::open(room.local_addr(), None).await;
+    let mut gateway = Gateway::connect("gw-01", broker.port).await;
+    // Someone else holds the database: no commit of ours can end.
+    let other = rusqlite::Connection::open(dir.path().join("journal.db")).expect("opened");
+    other
+        .busy_timeout(std::time::Duration::from_secs(20))
+        .expect("set");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let wire = gateway.seal(&example::transition("gw-01", 1));
+    gateway.publish("transition", wire).await;
+    let shown = stream
+        .until("the alarm", |e| {
+            e.name == "transition" && e.data["owner"] == "gw-01"
+        })
+        .await;
+    assert_eq!((shown.id, &shown.data["provisional"]), (None, &json!(true)));
+    other.execute_batch("ROLLBACK").expect("released");
+    gateway.hears("acked", |m| m["seq"] == 1).await;
+    let sealed = stream
+        .until("the committed alarm", |e| {
+            e.name == "transition" && e.data["owner"] == "gw-01" && e.data["provisional"] == false
+        })
+        .await;
+    assert!(sealed.id.is_some());
+    room.stop().await;
+}

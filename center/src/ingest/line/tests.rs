@@ -169,3 +169,71 @@ fn base64(text: &str) -> Vec<u8> {
     }
     out
 }
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Bytes that look like the protocol more often than chance would have it.
+    fn almost_lines() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            "[a-z]{1,3}".prop_map(String::into_bytes),
+            prop::sample::select(vec![
+                ",", "=", " ", "\n", "\\", "\"", "#", "1", "-", "i", "u", ".", "e", "t", "\r",
+                "\t", "\0", "罐",
+            ])
+            .prop_map(|s| s.as_bytes().to_vec()),
+            any::<u8>().prop_map(|b| vec![b]),
+        ];
+        prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+    }
+
+    fn escaped(text: &str, special: &str) -> String {
+        text.chars()
+            .flat_map(|c| special.contains(c).then_some('\\').into_iter().chain([c]))
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_and_a_fault_lies_within_the_body(body in almost_lines()) {
+            if let Err(e) = parse(&body, Precision::Ns) {
+                let lines = 1 + body.iter().filter(|&&b| b == b'\n').count();
+                prop_assert!(e.line >= 1 && e.line <= lines, "{e} of {lines}");
+            }
+        }
+
+        #[test]
+        fn what_is_escaped_comes_back(
+            // A backslash of its own before what must be escaped cannot be said in names.
+            name in "[a-z罐][a-z罐 ,=]{0,8}",
+            tag in "[a-z罐 ,=]{1,8}",
+            text in "[a-z罐\"\\\\ ,=\n]{0,12}",
+            number in any::<f64>().prop_filter("finite", |v| v.is_finite()),
+            time in any::<i64>(),
+        ) {
+            let body = format!(
+                "{},tag={} value={number:?},text=\"{}\" {time}\n",
+                escaped(&name, ", "),
+                escaped(&tag, ",= "),
+                escaped(&text, "\"\\"),
+            );
+            let mut lines = Lines::new(body.as_bytes(), Precision::Ns).expect("UTF-8");
+            let mut line = Line::default();
+            prop_assert!(lines.next_into(&mut line).expect("a line"));
+            prop_assert_eq!(&*line.measurement, name.as_str());
+            prop_assert_eq!(line.tag("tag"), Some(tag.as_str()));
+            let Some(Field::F64(got)) = line.field("value") else {
+                panic!("no number in {body:?}");
+            };
+            prop_assert_eq!(got.to_bits(), number.to_bits());
+            let Some(Field::Text(got)) = line.field("text") else {
+                panic!("no text in {body:?}");
+            };
+            prop_assert_eq!(&**got, text.as_str());
+            prop_assert_eq!(line.time, Some(time));
+            prop_assert!(!lines.next_into(&mut line).expect("the end"));
+        }
+    }
+}
