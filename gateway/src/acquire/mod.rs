@@ -10,6 +10,7 @@ mod guarded;
 mod line;
 mod metrics;
 pub mod mqtt;
+mod outbox;
 pub mod poller;
 mod tcp_line;
 #[cfg(test)]
@@ -30,8 +31,11 @@ pub use line::{Line, LineError};
 pub use metrics::AcquireMetrics;
 pub use tcp_line::TokioModbusLine;
 
-/// What a source hands to the engine at once: the samples of one scan or message, and what
-/// the source says of itself.
+use outbox::Outbox;
+
+/// What acquisition hands to the engine at once: samples, and what their sources say of
+/// themselves. A scan is never split; scans that end together may share a batch, except the rows
+/// of a recording, which come one by one.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Ups and downs of the source. They come before the samples of the same batch: a source is
@@ -94,12 +98,14 @@ pub fn spawn(
         SiteSource::Modbus(m) => Some(m),
         SiteSource::Mqtt(_) => None,
     });
+    let outbox = Outbox::new(tx.clone());
     let pollers: Vec<_> = modbus
         .enumerate()
         .map(|(nth, source)| {
             let metrics = Arc::new(metrics.source(&source.id));
             let line = TokioModbusLine::new(source, clock, Arc::clone(&metrics));
-            poller::Poller::new(line, source, nth, table, tx.clone(), clock, metrics)
+            let outbox = Arc::clone(&outbox);
+            poller::Poller::new(line, source, nth, table, outbox, clock, metrics)
         })
         .collect();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -108,14 +114,20 @@ pub fn spawn(
         .build()?;
     let thread = std::thread::Builder::new()
         .name("acquire".into())
-        .spawn(move || runtime.block_on(run(pollers, stopped)))?;
+        .spawn(move || runtime.block_on(run(pollers, outbox, stopped)))?;
     Ok(AcquireHandle {
         stop,
         thread: Some(thread),
     })
 }
 
-async fn run(pollers: Vec<poller::Poller<TokioModbusLine>>, mut stopped: watch::Receiver<bool>) {
+async fn run(
+    pollers: Vec<poller::Poller<TokioModbusLine>>,
+    outbox: Arc<Outbox>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let carrier = Arc::clone(&outbox);
+    let carrier = tokio::spawn(async move { carrier.carry().await });
     let mut tasks = JoinSet::new();
     for poller in pollers {
         tasks.spawn(poller.run(stopped.clone()));
@@ -128,6 +140,8 @@ async fn run(pollers: Vec<poller::Poller<TokioModbusLine>>, mut stopped: watch::
                 tracing::error!(%error, "a poller ended badly");
             }
         }
+        outbox.flush().await
     };
     let _ = tokio::time::timeout(STOP_WITHIN, finish).await;
+    carrier.abort();
 }

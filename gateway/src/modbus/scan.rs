@@ -135,18 +135,39 @@ impl PointState {
         self.point
     }
 
-    /// Nothing can be new: same status, no hold running, and silence allowed. The caller has
-    /// seen that the registers are the same, and by `quiet` that no silence has run out.
-    #[inline]
-    fn unchanged(&self, status: Status, quiet: bool, now: Mono) -> bool {
-        self.report_deadband.is_some()
+    /// It is judged with every reading: all are told, or a hold runs.
+    fn always(&self) -> bool {
+        self.report_deadband.is_none() || self.memory.waits()
+    }
+
+    /// Nothing can be new beside the registers: same status, no hold running, silence allowed.
+    fn unchanged(&self, status: Status, now: Mono) -> bool {
+        !self.always()
             && self.seen == Some(status)
-            && !self.memory.waits()
-            && (quiet
-                || self
-                    .sent
-                    .as_ref()
-                    .is_some_and(|s| now.since(s.at) < self.silence))
+            && self
+                .sent
+                .as_ref()
+                .is_some_and(|s| now.since(s.at) < self.silence)
+    }
+
+    /// Decodes and qualifies the registers at `at`, and tells what must be told.
+    fn judge(
+        &mut self,
+        words: &Words,
+        at: usize,
+        status: Status,
+        stamp: &Stamp,
+        out: &mut Vec<Sample>,
+    ) {
+        let raw = decode(self.kind, self.order, words, at);
+        let (value, mut quality) = self
+            .qualifier
+            .judge(&mut self.memory, raw, status, stamp.mono);
+        if stamp.clock_suspect {
+            quality = quality.worst(Quality::UncertainClock);
+        }
+        self.seen = Some(status);
+        self.tell(value, quality, stamp, out);
     }
 
     /// Pushes the sample, unless the point reports by exception and this is none.
@@ -211,6 +232,15 @@ fn within(old: &Value, new: &Value, deadband: f64) -> bool {
     }
 }
 
+/// Where a span lies in the answer.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    at: u16,
+    width: u16,
+    /// Its point is judged though its registers are the same.
+    always: bool,
+}
+
 /// A block and the memory of its points.
 #[derive(Debug)]
 pub struct BlockState {
@@ -219,8 +249,11 @@ pub struct BlockState {
     points: Vec<Option<PointState>>,
     last: Option<Words>,
     clock_suspect: bool,
-    /// Points that tell every reading.
-    expected: usize,
+    /// Where each span's registers lie: all that an unchanged answer needs to be looked at.
+    places: Vec<Place>,
+    any_always: bool,
+    /// Status registers that its points go by, as they last were.
+    statuses: Vec<(StatusIx, Status)>,
     /// No point that reports by exception must speak before this.
     speak_by: Mono,
 }
@@ -241,9 +274,28 @@ impl BlockState {
     }
 
     fn with(block: Block, points: Vec<Option<PointState>>) -> BlockState {
-        let tells = |p: &&PointState| p.report_deadband.is_none();
+        let places = block
+            .spans
+            .iter()
+            .zip(&points)
+            .map(|(span, point)| Place {
+                at: span.address - block.address,
+                width: span.width,
+                always: point.as_ref().is_some_and(PointState::always),
+            })
+            .collect();
+        let mut statuses: Vec<_> = points
+            .iter()
+            .flatten()
+            .filter_map(|p| p.status)
+            .map(|ix| (ix, Status::None))
+            .collect();
+        statuses.sort_unstable_by_key(|(ix, _)| *ix);
+        statuses.dedup_by_key(|(ix, _)| *ix);
         BlockState {
-            expected: points.iter().flatten().filter(tells).count(),
+            places,
+            any_always: true, // found out by the first answer
+            statuses,
             block,
             points,
             last: None,
@@ -277,12 +329,6 @@ impl BlockState {
         &self.block
     }
 
-    /// Room for the samples of one answer.
-    #[must_use]
-    pub fn expected(&self) -> usize {
-        self.expected
-    }
-
     /// The time register's value, if it lies in this block.
     #[must_use]
     pub fn time(&self, order: ByteOrder, words: &Words) -> Option<Timestamp> {
@@ -313,40 +359,79 @@ impl BlockState {
                 status.set(ix, status_word(&words, usize::from(span.address - base)));
             }
         }
+        let known = self.last.is_some()
+            && self.clock_suspect == stamp.clock_suspect
+            && stamp.mono < self.speak_by
+            && self
+                .statuses
+                .iter()
+                .all(|(ix, s)| status.get(Some(*ix)) == *s);
+        if known {
+            self.accept_changes(&words, stamp, status, out);
+        } else {
+            self.accept_all(&words, stamp, status, out);
+        }
+        self.clock_suspect = stamp.clock_suspect;
+        self.last = Some(words);
+    }
+
+    /// Every point is looked at: something beside its registers may have changed.
+    fn accept_all(
+        &mut self,
+        words: &Words,
+        stamp: &Stamp,
+        status: &StatusWords,
+        out: &mut Vec<Sample>,
+    ) {
         // Registers count as the same only if they came under the same trust in the clock.
         let last = self
             .last
             .as_ref()
             .filter(|_| self.clock_suspect == stamp.clock_suspect);
-        let quiet = stamp.mono < self.speak_by;
-        let mut speak_by = if quiet { self.speak_by } else { Mono(u64::MAX) };
-        for (span, point) in self.block.spans.iter().zip(&mut self.points) {
+        let mut speak_by = Mono(u64::MAX);
+        for (place, point) in self.places.iter_mut().zip(&mut self.points) {
             let Some(point) = point else { continue };
-            let at = usize::from(span.address - base);
             let now_status = status.get(point.status);
-            let same = same_words(last, &words, at, usize::from(span.width));
-            if !(same && point.unchanged(now_status, quiet, stamp.mono)) {
-                let raw = decode(point.kind, point.order, &words, at);
-                let (value, mut quality) =
-                    point
-                        .qualifier
-                        .judge(&mut point.memory, raw, now_status, stamp.mono);
-                if stamp.clock_suspect {
-                    quality = quality.worst(Quality::UncertainClock);
-                }
-                point.seen = Some(now_status);
-                point.tell(value, quality, stamp, out);
+            let (at, width) = (usize::from(place.at), usize::from(place.width));
+            let same = same_words(last, words, at, width);
+            if !(same && point.unchanged(now_status, stamp.mono)) {
+                point.judge(words, at, now_status, stamp, out);
+                place.always = point.always();
             }
-            if !quiet
-                && point.report_deadband.is_some()
-                && let Some(sent) = &point.sent
-            {
+            if let (Some(_), Some(sent)) = (point.report_deadband, &point.sent) {
                 speak_by = speak_by.min(sent.at + point.silence);
             }
         }
         self.speak_by = speak_by;
-        self.clock_suspect = stamp.clock_suspect;
-        self.last = Some(words);
+        for (ix, seen) in &mut self.statuses {
+            *seen = status.get(Some(*ix));
+        }
+    }
+
+    /// Only what changed is looked at, and what is always told. This is the hot path: it does
+    /// not touch the memory of points that stand still.
+    fn accept_changes(
+        &mut self,
+        words: &Words,
+        stamp: &Stamp,
+        status: &StatusWords,
+        out: &mut Vec<Sample>,
+    ) {
+        let Some(last) = &self.last else { return };
+        if !self.any_always && last == words {
+            return;
+        }
+        for (i, place) in self.places.iter_mut().enumerate() {
+            let (at, width) = (usize::from(place.at), usize::from(place.width));
+            if !place.always && same_words(Some(last), words, at, width) {
+                continue;
+            }
+            if let Some(point) = &mut self.points[i] {
+                point.judge(words, at, status.get(point.status), stamp, out);
+                place.always = point.always();
+            }
+        }
+        self.any_always = self.places.iter().any(|p| p.always);
     }
 
     /// The block could not be read: all its points are Bad, and so is what its status
@@ -418,7 +503,12 @@ fn status_word(words: &Words, at: usize) -> Status {
 fn same_words(last: Option<&Words>, new: &Words, at: usize, width: usize) -> bool {
     match (last, new) {
         (Some(Words::Registers(a)), Words::Registers(b)) => {
-            a.get(at..at + width) == b.get(at..at + width)
+            // most are one register, for which a call of memcmp is long
+            if width == 1 {
+                a.get(at) == b.get(at)
+            } else {
+                a.get(at..at + width) == b.get(at..at + width)
+            }
         }
         (Some(Words::Bits(a)), Words::Bits(b)) => a.get(at) == b.get(at),
         _ => false,

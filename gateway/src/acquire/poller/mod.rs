@@ -17,11 +17,12 @@ use davy_plan::{Clock as SourceClock, ModbusSource};
 use davy_points::{
     ByteOrder, Mono, NoData, PointIx, PointTable, Quality, Sample, SourceEvent, SourceIx, Timestamp,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::grid::Grid;
 use super::metrics::SourceMetrics;
-use super::{Batch, Clock, Line, Moment};
+use super::outbox::{Gone, Outbox};
+use super::{Clock, Line, Moment};
 use crate::modbus::device::{Backoff, Breaker, Health};
 use crate::modbus::plan::{Block, plan_source};
 use crate::modbus::scan::{BlockState, PointState, Report, Stamp, StatusWords};
@@ -51,7 +52,7 @@ pub struct Poller<L> {
     /// Newest source time handed on, where the source has a clock of its own.
     newest: Option<Timestamp>,
     clock: Clock,
-    tx: mpsc::Sender<Batch>,
+    outbox: Arc<Outbox>,
     metrics: Arc<SourceMetrics>,
     scans: Vec<ScanState>,
     status: StatusWords,
@@ -107,10 +108,6 @@ struct BlockRun {
     strikes: u8,
 }
 
-/// The engine is gone.
-#[derive(Debug)]
-struct Gone;
-
 impl<L: Line> Poller<L> {
     /// A poller that has not begun. `nth` spreads the sources of a gateway over their period.
     #[must_use]
@@ -119,7 +116,7 @@ impl<L: Line> Poller<L> {
         source: &ModbusSource,
         nth: usize,
         table: &Arc<PointTable>,
-        tx: mpsc::Sender<Batch>,
+        outbox: Arc<Outbox>,
         clock: Clock,
         metrics: Arc<SourceMetrics>,
     ) -> Poller<L> {
@@ -181,7 +178,7 @@ impl<L: Line> Poller<L> {
             said_no_time: false,
             newest: None,
             clock,
-            tx,
+            outbox,
             metrics,
             scans,
             status: StatusWords::new(plan.status),
@@ -210,12 +207,13 @@ impl<L: Line> Poller<L> {
 
     /// One thing: dial, read a block, or wait.
     async fn turn(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), Gone> {
-        let now = self.clock.mono();
+        let moment = self.clock.now();
+        let now = moment.mono;
         self.check_health(now);
         if !self.line.is_connected() && now >= self.redial_at {
             self.dial(stop).await;
         } else if let Some(scan) = self.most_urgent(now) {
-            self.step(scan).await;
+            self.step(scan, moment).await;
         } else if self.events.is_empty() && self.samples.is_empty() {
             let wake = self.clock.instant(self.wake(now));
             tokio::select! {
@@ -257,8 +255,7 @@ impl<L: Line> Poller<L> {
     }
 
     /// Begins a scan, or does the next block of one.
-    async fn step(&mut self, s: usize) {
-        let now = self.clock.now();
+    async fn step(&mut self, s: usize, now: Moment) {
         let scan = &mut self.scans[s];
         let running = match scan.running {
             Some(running) => running,
@@ -298,7 +295,7 @@ impl<L: Line> Poller<L> {
                     next: b + 1,
                     ..running
                 });
-                self.poll_block(s, b).await;
+                self.poll_block(s, b, now).await;
             }
             None => {
                 if scan.blocks.is_empty() {
@@ -489,26 +486,18 @@ impl<L: Line> Poller<L> {
     /// Gives the engine what there is; a recorded row waits until it is whole.
     async fn hand_over(&mut self) -> Result<(), Gone> {
         let row_runs = self.recorded() && self.scans.iter().any(|s| s.running.is_some());
-        let samples = if row_runs {
-            Vec::new()
-        } else {
-            std::mem::take(&mut self.samples)
-        };
-        if samples.is_empty() && self.events.is_empty() {
+        if self.events.is_empty() && (self.samples.is_empty() || row_runs) {
             return Ok(());
         }
-        let batch = Batch {
-            events: std::mem::take(&mut self.events),
-            samples,
-            done: None,
-        };
-        match self.tx.try_send(batch) {
-            Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(batch)) => {
-                self.metrics.queue_full.inc();
-                self.tx.send(batch).await.map_err(|_| Gone)
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(Gone),
+        let (events, metrics) = (&mut self.events, &self.metrics);
+        if row_runs {
+            let none = &mut Vec::new();
+            self.outbox.send_alone(events, none, metrics).await
+        } else if self.clock_of == SourceClock::Recorded {
+            let row = &mut self.samples;
+            self.outbox.send_alone(events, row, metrics).await
+        } else {
+            self.outbox.put(events, &mut self.samples, metrics).await
         }
     }
 }

@@ -20,8 +20,8 @@ const NEWEST_NS: i64 = 5_000_000_000;
 
 impl<L: Line> Poller<L> {
     /// Reads a block and takes what comes of it into the samples.
-    pub(super) async fn poll_block(&mut self, s: usize, b: usize) {
-        let now = self.clock.now();
+    pub(super) async fn poll_block(&mut self, s: usize, b: usize, now: Moment) {
+        let mut sent = now.mono;
         let unit = self.scans[s].blocks[b].unit;
         if !self.line.is_connected() {
             let quality = self.away_quality();
@@ -43,12 +43,12 @@ impl<L: Line> Poller<L> {
                 if let Some(error) = self.no_answer(unit, outcome.result) {
                     return self.failed(s, b, outcome.got, &error);
                 }
+                sent = outcome.got.mono;
             }
         }
         let block = self.scans[s].blocks[b].state.block();
         let (unit_id, table, address, count) =
             (block.unit_id, block.table, block.address, block.count);
-        let sent = self.clock.mono();
         self.metrics.polls.inc();
         let result = self.line.read(unit_id, table, address, count).await;
         let got = self.clock.now();
@@ -193,9 +193,6 @@ impl<L: Line> Poller<L> {
         scan.answers += 1;
         let run = &mut scan.blocks[b];
         run.strikes = 0;
-        if self.samples.is_empty() {
-            self.samples.reserve(run.state.expected());
-        }
         run.state
             .accept(words, &stamp, &mut self.status, &mut self.samples);
     }
