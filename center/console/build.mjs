@@ -1,5 +1,5 @@
-// Bundles the console: `node build.mjs [--outdir DIR]` writes index.html, sw.js, app.js and app.css,
-// each with a .gz beside it. Everything the page needs is in these files: nothing is fetched from
+// Bundles the console: `node build.mjs [--outdir DIR]` writes index.html, icon.svg, sw.js, app.js and
+// app.css, each with a .gz beside it. Everything the page needs is in these files: nothing is fetched from
 // anywhere else, and the page holds under `default-src 'self'`.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
@@ -36,7 +36,7 @@ const result = await esbuild.build({
 }).catch(() => process.exit(1));
 
 const files = new Map(result.outputFiles.map((f) => [f.path, Buffer.from(f.contents)]));
-files.set(join(outdir, 'index.html'), await readFile(join(here, 'src/index.html')));
+for (const name of ['index.html', 'icon.svg']) files.set(join(outdir, name), await readFile(join(here, 'src', name)));
 for (const [path, bytes] of files) {
   await writeFile(path, bytes);
   // No time stamp in the gzip header: the same sources give the same bytes.

@@ -91,7 +91,7 @@ async function open(width, height, path, options = {}) {
   const origin = new URL(options.base ?? cable.url).origin;
   opened.on('request', (r) => new URL(r.url()).origin !== origin && strangers.push(r.url()));
   opened.on('pageerror', (e) => faults.push(e.message));
-  opened.on('console', (m) => m.type() === 'error' && !quiet && faults.push(m.text()));
+  opened.on('console', (m) => m.type() === 'error' && !quiet && faults.push(`${m.text()} ${m.location().url}`));
   await opened.goto(`${options.base ?? cable.url}/${path}`);
   return opened;
 }

@@ -48,13 +48,15 @@ export function BarView({ p, belief, alarm }: { p: LivePoint; belief: Belief; al
   const at = isNumber(v) && belief.state !== 'struck' ? bar.place(v) * 100 : null;
   const zone = isNumber(v) ? zoneOf(v, p.limits) : 0;
   return (
-    <svg class="bar live-drawing" viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true">
-      {bar.zones.map((z) => (
-        <rect key={z.step} class={alarm && z.step === zone && z.step !== 0 ? `hot m${alarm}` : ZONES[z.step]}
-          x={z.from * 100} y="5" width={(z.to - z.from) * 100} height="7" />
-      ))}
-      {belief.state === 'struck' && <rect class="blind" x="0" y="5" width="100" height="7" />}
-      {at !== null && <path class="pointer" d={`M${at - 3} 0h6l-2.1 5V15h-1.8V5Z`} />}
-    </svg>
+    <span class="bar live-drawing" aria-hidden="true">
+      <svg viewBox="0 0 100 16" preserveAspectRatio="none">
+        {bar.zones.map((z) => (
+          <rect key={z.step} class={alarm && z.step === zone && z.step !== 0 ? `hot m${alarm}` : ZONES[z.step]}
+            x={z.from * 100} y="5" width={(z.to - z.from) * 100} height="7" />
+        ))}
+        {belief.state === 'struck' && <rect class="blind" x="0" y="5" width="100" height="7" />}
+      </svg>
+      {at !== null && <i class="pointer" style={{ left: `${at}%` }} />}
+    </span>
   );
 }
