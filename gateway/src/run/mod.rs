@@ -32,7 +32,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use davy_journal::{Journal, JournalEvent, JournalHandle, OpenError, Series, StoreError};
+use davy_journal::{
+    Journal, JournalEvent, JournalHandle, OpenError, Series, SpawnOptions, StoreError,
+};
 use davy_plan::{Plan, SiteSource};
 use davy_rules::alarm::{Command, CommandResult, Snapshot};
 use davy_rules::language::RuleSet;
@@ -146,8 +148,13 @@ impl std::fmt::Debug for Gateway {
 ///
 /// # Errors
 /// [`StartError`]: nothing runs, nothing was changed.
-#[allow(clippy::needless_pass_by_value)] // a configuration is given away
 pub fn start(cfg: GatewayConfig) -> Result<Gateway, StartError> {
+    start_with(cfg, SpawnOptions::default())
+}
+
+/// As [`start`], with a journal that a test can break.
+#[allow(clippy::needless_pass_by_value)] // a configuration is given away
+fn start_with(cfg: GatewayConfig, options: SpawnOptions) -> Result<Gateway, StartError> {
     tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
     let plan = &cfg.plan;
     if !plan.gateways.iter().any(|g| g.id == cfg.id) {
@@ -205,7 +212,8 @@ pub fn start(cfg: GatewayConfig) -> Result<Gateway, StartError> {
         })?;
 
     // Remember.
-    let journal = davy_journal::spawn(journal, announce(Arc::clone(&outbox), Arc::clone(&health)));
+    let announce = announce(Arc::clone(&outbox), Arc::clone(&health));
+    let journal = davy_journal::spawn_with(journal, announce, options);
     let mut lanes = Vec::new();
     let mut delivered = Vec::new();
     for (address, spool, cursor, mirror_cursor) in lane_seeds {

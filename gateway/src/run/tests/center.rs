@@ -158,6 +158,9 @@ async fn play(
             }
             Ok(Event::Incoming(Packet::Publish(p))) => {
                 let topic = p.topic.strip_prefix(PREFIX).unwrap_or_default().to_owned();
+                if matches!(&*topic, "command" | "acked" | "resend" | "snapshot/get") {
+                    continue; // our own
+                }
                 let json: Json = serde_json::from_slice(&p.payload).expect("JSON from the gateway");
                 let mut t = taken.lock().expect("no panic");
                 if topic == "transition" && json.get("hash").is_none() {

@@ -8,6 +8,7 @@ mod store;
 mod alarm_lane;
 mod field_mqtt;
 mod history_lane;
+mod publisher;
 mod shell;
 
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ use self::broker::Broker;
 use self::center::Center;
 use self::device::Device;
 use self::store::{Reply, Store};
-use super::{GatewayConfig, StartError, start};
+use super::{Gateway, GatewayConfig, StartError, start};
 
 /// Longest wait for something that must come.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -211,4 +212,13 @@ impl Site {
 
 fn data() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
+}
+
+/// Waits for what no channel tells; looks again whenever others have had their turn.
+async fn until(mut look: impl FnMut() -> bool) {
+    let begin = std::time::Instant::now();
+    while !look() {
+        assert!(begin.elapsed() < DEADLINE, "it never came");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
