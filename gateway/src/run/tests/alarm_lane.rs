@@ -280,3 +280,42 @@ async fn a_journal_that_fails_silences_no_alarm() {
     let stats = gateway.stop().await;
     assert_eq!(stats.acked_seq, stats.last_seq);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_took_and_the_centre_did_not_acknowledge_comes_again() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let mut store = Store::start(|_, _| Reply::Status(204)).await;
+    let config = |store: &Store, data: &Path| {
+        let mut site = Site::new(&broker, store);
+        let source = site.mqtt(Clock::Arrival);
+        site.topic("LT-1", source);
+        site.config(data)
+    };
+    let data = data();
+    let mut center = Center::start(&broker.address());
+    center.ack(false);
+    let gateway = start(config(&store, data.path())).expect("started");
+    let mut field = Publisher::connect(&broker.address());
+    field.first(&mut store, "LT-1", r#"{"value":10}"#).await;
+    field.put("LT-1", false, r#"{"value":95}"#);
+    center.transition("table/LT-1/hh", "UNACK").await;
+    let stats = gateway.stop().await;
+    assert_eq!(stats.acked_seq, 0, "a PUBACK moves no cursor");
+    center.ack(true);
+    let told = center.taken.lock().expect("no panic").order.len();
+    let gateway = start(config(&store, data.path())).expect("started again");
+    center
+        .until("all of it again", |t| {
+            (t.order.len() >= told * 2).then_some(())
+        })
+        .await;
+    until(|| {
+        let stats = gateway.stats();
+        stats.acked_seq == stats.last_seq
+    })
+    .await;
+    gateway.stop().await;
+    assert!(center.taken.lock().expect("no panic").rewritten.is_empty());
+}
