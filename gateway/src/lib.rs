@@ -8,6 +8,8 @@
 pub mod acquire;
 mod broker;
 pub mod deliver;
+#[cfg(test)]
+mod machine;
 pub mod metrics;
 pub mod modbus;
 pub mod mqtt;

@@ -14,3 +14,6 @@ pub(crate) mod outbox;
 pub(crate) mod spool;
 mod window;
 pub mod writer;
+
+#[cfg(test)]
+mod influxd_tests;
