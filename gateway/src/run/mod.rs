@@ -72,7 +72,7 @@ pub struct GatewayConfig {
     pub id: Arc<str>,
     /// Its state; locked while it runs.
     pub data_dir: PathBuf,
-    /// Keep every envelope of the engine in this file, a JSON object a line.
+    /// Keep in this file how the engine was started and every envelope, a JSON object a line.
     pub input_log: Option<PathBuf>,
 }
 

@@ -1,5 +1,11 @@
 //! One register, the whole way; stopping, starting again, and two gateways on one directory.
 
+use std::io::BufRead;
+
+use davy_rules::engine::{Engine, Envelope, Identity};
+use davy_rules::proof::{LogStart, replay};
+
+use super::publisher::Publisher;
 use super::*;
 
 #[tokio::test]
@@ -125,4 +131,104 @@ async fn two_gateways_on_one_directory_is_a_clear_error() {
         start(unknown).expect_err("unknown").to_string(),
         "the plan has no gateway `gw-9`; it has: gw-1"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_input_log_replays_to_the_same_transitions() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let mut store = Store::start(|_, _| Reply::Status(204)).await;
+    let data = data();
+    let config = |log: &str, store: &Store| {
+        let mut site = Site::new(&broker, store);
+        let source = site.mqtt(Clock::Arrival);
+        site.topic("LT-1", source);
+        let mut config = site.config(data.path());
+        config.input_log = Some(data.path().join(log));
+        config
+    };
+    let mut field = Publisher::connect(&broker.address());
+    let mut after = 0;
+    // The second log begins with what the first run left behind.
+    for log in ["first.log", "second.log"] {
+        let config = config(log, &store);
+        let (rules, plan) = (config.rules.clone(), config.plan.clone());
+        let gateway = start(config).expect("started");
+        field.first(&mut store, "LT-1", r#"{"value":10}"#).await;
+        let before = gateway.stats().samples;
+        for value in ["95", "87.5", "10", "91", "null", "\"text\"", "95"] {
+            field.put("LT-1", false, format!(r#"{{"value":{value}}}"#));
+        }
+        field.flush().await;
+        until(|| gateway.stats().samples >= before + 7).await;
+        gateway.stop().await;
+
+        let file = std::fs::File::open(data.path().join(log)).expect("written");
+        let mut lines = std::io::BufReader::new(file)
+            .lines()
+            .map(|l| l.expect("UTF-8"));
+        let start: LogStart =
+            serde_json::from_str(&lines.next().expect("a start")).expect("a start");
+        let envelopes: Vec<Envelope> = lines
+            .map(|l| serde_json::from_str(&l).expect("an envelope"))
+            .collect();
+        let id = Identity {
+            site: plan.site.clone(),
+            owner: "gw-1".into(),
+            plan_rev: plan.rev.clone(),
+        };
+        let engine = Engine::start(
+            id,
+            rules,
+            plan.points.clone(),
+            start.restored,
+            start.mono,
+            start.wall,
+        );
+        let again: Vec<Vec<u8>> = replay(engine, &envelopes)
+            .transitions
+            .iter()
+            .map(|t| serde_json::to_vec(t).expect("JSON"))
+            .collect();
+        let journal = davy_journal::JournalReader::open(data.path()).expect("there");
+        let told = journal.read_json(after, 10_000).expect("readable");
+        after = told.last().expect("some").0;
+        let told: Vec<Vec<u8>> = told.into_iter().map(|(_, record)| record).collect();
+        assert_eq!(again, told, "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_that_cannot_be_written_silences_no_alarm_and_loses_nothing() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let mut store = Store::start(|_, _| Reply::Status(204)).await;
+    let mut site = Site::new(&broker, &store);
+    let source = site.mqtt(Clock::Arrival);
+    site.topic("LT-1", source);
+    let data = data();
+    let mut center = Center::start(&broker.address());
+    let gateway = start(site.config(data.path())).expect("started");
+    let mut field = Publisher::connect(&broker.address());
+    field.first(&mut store, "LT-1", r#"{"value":10}"#).await;
+    // Somebody holds the file.
+    let other = rusqlite::Connection::open(data.path().join("series.db")).expect("there");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    field.put("LT-1", false, r#"{"value":95}"#);
+    center.transition("table/LT-1/hh", "UNACK").await;
+    center.transition("system/history/on", "UNACK").await;
+    field.put("LT-1", false, r#"{"value":20}"#);
+    center.transition("table/LT-1/hh", "RTN_UNACK").await;
+    other.execute_batch("ROLLBACK").expect("given back");
+    center.transition("system/history/on", "RTN_UNACK").await;
+    store
+        .until("both values", |lines| {
+            let has = |v: &str| lines.iter().any(|l| l.contains(&format!("value={v},")));
+            (has("95.0") && has("20.0")).then_some(())
+        })
+        .await;
+    let stats = gateway.stop().await;
+    assert_eq!(stats.lost, 0);
 }
