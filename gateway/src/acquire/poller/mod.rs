@@ -90,8 +90,6 @@ struct ScanState {
     row_time: Option<Timestamp>,
     /// A block of this scan failed.
     incomplete: bool,
-    /// How many requests this scan has been answered; one alone cannot be torn.
-    answers: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -158,7 +156,6 @@ impl<L: Line> Poller<L> {
                 retry_at: None,
                 row_time: None,
                 incomplete: false,
-                answers: 0,
             });
         }
         let own_time = source.time.filter(|_| source.clock != SourceClock::Arrival);
@@ -296,7 +293,10 @@ impl<L: Line> Poller<L> {
                     next: b + 1,
                     ..running
                 });
-                self.poll_block(s, b, now).await;
+                let last = b > 0 && b + 1 == self.scans[s].blocks.len();
+                if !(last && self.recorded() && self.torn(s).await) {
+                    self.poll_block(s, b, now).await;
+                }
             }
             None => {
                 if scan.blocks.is_empty() {
@@ -321,7 +321,7 @@ impl<L: Line> Poller<L> {
     async fn end_scan(&mut self, s: usize, now: Moment) {
         self.scans[s].running = None;
         if self.recorded() {
-            self.end_row(s).await;
+            self.end_row(s);
         } else {
             let stamp = self.failure_stamp(s, now);
             self.tell_refused(s, &stamp);
@@ -410,7 +410,6 @@ impl ScanState {
         self.now_grid = grid;
         self.row_time = None;
         self.incomplete = false;
-        self.answers = 0;
         self.retry_at = None;
     }
 }

@@ -190,7 +190,6 @@ impl<L: Line> Poller<L> {
         }
         let stamp = self.stamp(s, sent, got);
         let scan = &mut self.scans[s];
-        scan.answers += 1;
         let run = &mut scan.blocks[b];
         run.strikes = 0;
         run.state
@@ -236,21 +235,27 @@ impl<L: Line> Poller<L> {
         stamp
     }
 
-    /// A recorded row has been read: it is handed on if it is whole, of one time and new.
-    pub(super) async fn end_row(&mut self, s: usize) {
+    /// Before the last block of a recorded row: has the row changed since the first? Then the scan
+    /// is thrown away. A device that shows one row until every register of it has been read goes on
+    /// after the last block, so this is the last moment to look.
+    pub(super) async fn torn(&mut self, s: usize) -> bool {
+        let time = self.scans[s].row_time;
+        let Some(block) = self.time_block.clone().filter(|_| time.is_some()) else {
+            return false;
+        };
+        if self.row_time(&block).await == time {
+            return false;
+        }
+        self.metrics.torn.inc();
+        self.samples.clear();
+        self.scans[s].running = None;
+        true
+    }
+
+    /// A recorded row has been read: it is handed on if it is whole and new.
+    pub(super) fn end_row(&mut self, s: usize) {
         let whole = !self.scans[s].incomplete;
         let time = self.scans[s].row_time;
-        let mut keep = whole && time.is_some() && time != self.newest;
-        if keep && self.scans[s].answers > 1 {
-            let again = match self.time_block.clone() {
-                Some(block) => self.row_time(&block).await,
-                None => None,
-            };
-            if again != time {
-                self.metrics.torn.inc();
-                keep = false;
-            }
-        }
         if whole && time.is_none() {
             if !std::mem::replace(&mut self.said_no_time, true) {
                 tracing::error!(source = %self.id, "a recording gives nothing without its time register");
@@ -258,7 +263,7 @@ impl<L: Line> Poller<L> {
             let later = self.clock.mono() + RETRY;
             self.scans[s].grid.postpone(later);
         }
-        if !keep {
+        if !whole || time.is_none() || time == self.newest {
             self.samples.clear();
             return;
         }
