@@ -271,7 +271,7 @@ async fn a_broker_that_dies_is_loss_of_view_and_its_return_ends_it() {
     let Some(mut broker) = Broker::start() else {
         return;
     };
-    let store = Store::start(|_, _| Reply::Status(204)).await;
+    let mut store = Store::start(|_, _| Reply::Status(204)).await;
     let mut site = Site::new(&broker, &store);
     let source = site.mqtt(Clock::Arrival);
     site.topic("LT-1", source);
@@ -287,11 +287,20 @@ async fn a_broker_that_dies_is_loss_of_view_and_its_return_ends_it() {
         .transition("source/source-0/loss_of_view", "UNACK")
         .await;
     assert!(lost["priority"].as_u64().is_some_and(|p| p <= 3));
-    // Live data ends it: until then nothing has been seen. (A new client: the crate drops what
-    // is queued when its session is gone.)
+    // (A new client: the crate drops what is queued when its session is gone.)
     drop(field);
     let mut field = Publisher::connect(&broker.address());
+    // Kept by the broker from before we were back: of unknown age, and no proof of anything.
     field.put("LT-1", true, r#"{"value":2}"#);
+    store
+        .until("the kept one", |lines| {
+            tagged(lines, "LT-1")
+                .filter(|l| l.contains("value=2.0"))
+                .cloned()
+        })
+        .await;
+    // Live data ends it: until then nothing has been seen.
+    field.put("LT-1", false, r#"{"value":3}"#);
     center
         .transition("source/source-0/loss_of_view", "RTN_UNACK")
         .await;

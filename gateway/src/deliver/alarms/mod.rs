@@ -5,6 +5,9 @@
 //! any error; another keeps a session for `acked`, `command`, `resend` and `snapshot/get`, so that
 //! an ack given while we were away still comes. Read first: [`AlarmLane::run`], `window`.
 
+mod from_center;
+mod wire;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,16 +16,16 @@ use davy_journal::{JournalHandle, JournalReader, Sealed};
 use davy_plan::MqttAddress;
 use davy_rules::alarm::{CommandResult, Flag, Snapshot, Transition, VERSION};
 use rumqttc::{AsyncClient, Publish, QoS};
-use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot, watch};
+use serde::Serialize;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::command::{self, Refused};
 use super::outbox::{After, Outbox};
-use super::window::{Acked, Window};
+use super::window::Window;
 use crate::broker::{Heard, Link, LinkPlan};
 use crate::metrics::Metrics;
 use crate::run::{Ask, Pulse};
+use wire::{Beat, Status};
 
 /// The journal's cursor of this lane.
 pub(crate) const CURSOR: &str = "center";
@@ -55,49 +58,6 @@ pub(crate) struct AlarmLanePorts {
     pub(crate) pulse: watch::Receiver<Pulse>,
     pub(crate) stop: watch::Receiver<Option<Instant>>,
     pub(crate) metrics: Metrics,
-}
-
-#[derive(Serialize)]
-struct Status<'a> {
-    v: u32,
-    owner: &'a str,
-    session: &'a str,
-    state: &'a str,
-    version: &'a str,
-    plan_rev: &'a str,
-    clock: i64,
-    last_seq: u64,
-}
-
-#[derive(Serialize)]
-struct Beat<'a> {
-    v: u32,
-    owner: &'a str,
-    session: &'a str,
-    tick: u64,
-    at: i64,
-    last_seq: u64,
-}
-
-/// A part of a snapshot; `part` and `parts` count from 1.
-#[derive(Serialize)]
-struct SnapshotPart<'a> {
-    v: u32,
-    owner: &'a str,
-    seq: u64,
-    alarms: &'a [davy_rules::alarm::StandingAlarm],
-    part: usize,
-    parts: usize,
-}
-
-#[derive(Deserialize)]
-struct AckedWire {
-    seq: u64,
-}
-
-#[derive(Deserialize)]
-struct ResendWire {
-    after: u64,
 }
 
 /// What waits for its PUBACK, in the order of publishing.
@@ -408,174 +368,6 @@ impl AlarmLane {
         }
     }
 
-    fn hear_downlink(&mut self, heard: Heard) {
-        match heard {
-            Heard::Connected(client) => self.down = Some(client),
-            Heard::Down(why) => {
-                tracing::warn!(owner = %self.plan.owner, "no commands from the centre: {why}");
-                self.down = None;
-            }
-            Heard::Message(message) => self.take_message(&message),
-            Heard::Ready | Heard::PubAck => {}
-        }
-    }
-
-    fn take_message(&mut self, message: &Publish) {
-        let last = self.ports.outbox.last_seq();
-        let topic = message
-            .topic
-            .strip_prefix(self.prefix.as_str())
-            .unwrap_or_default();
-        match topic {
-            "/acked" => match serde_json::from_slice::<AckedWire>(&message.payload) {
-                Ok(AckedWire { seq }) => self.take_acked(seq, last),
-                Err(e) => self.refuse("acked", &e.to_string()),
-            },
-            "/resend" => match serde_json::from_slice::<ResendWire>(&message.payload) {
-                Ok(ResendWire { after }) => self.window.resend(after.min(last)),
-                Err(e) => self.refuse("resend", &e.to_string()),
-            },
-            "/snapshot/get" => self.ask_snapshot(),
-            "/command" => return self.take_command(message),
-            other => tracing::debug!(topic = other, "nothing reads this topic"),
-        }
-        self.puback(message);
-    }
-
-    fn take_acked(&mut self, seq: u64, last: u64) {
-        match self.window.acknowledge(seq, last, Instant::now()) {
-            Acked::Forward => {}
-            Acked::Back => tracing::warn!(
-                owner = %self.plan.owner,
-                seq,
-                "the centre has less than it had; everything after is sent again"
-            ),
-            Acked::Beyond => {
-                if !std::mem::replace(&mut self.younger_told, true) {
-                    tracing::error!(
-                        owner = %self.plan.owner,
-                        seq,
-                        last,
-                        "the centre has records that this journal does not: the data directory is younger than the centre's, restore it or retire this gateway id"
-                    );
-                }
-            }
-        }
-        let metrics = &self.ports.metrics;
-        metrics
-            .acked_seq
-            .set(i64::try_from(self.window.acked()).unwrap_or(i64::MAX));
-    }
-
-    fn take_command(&mut self, message: &Publish) {
-        let stub = stub(message).zip(self.down.clone()).map(|(m, c)| (c, m));
-        if message.retain {
-            // Nobody retains a command (section 5); a broker would give it to us for ever.
-            self.refuse("retained", "a command must not be retained");
-            return self.puback(message);
-        }
-        match command::read(&message.payload, self.plan.command_key.as_deref()) {
-            Err(refused) => {
-                let detail = format!("{refused:?}");
-                self.refuse(refused.reason(), &detail);
-                if let Refused::Answered(_, result) = refused {
-                    self.results.push_back(*result);
-                }
-                self.puback(message);
-            }
-            Ok(command) => {
-                let (reply, result) = oneshot::channel();
-                let (engine, done) = (self.ports.engine.clone(), self.done.clone());
-                let mut durable = self.ports.outbox.subscribe();
-                // One task a command: as many as the broker's window has, no more.
-                tokio::spawn(async move {
-                    if engine
-                        .send(Ask::Command(Box::new(command), reply))
-                        .await
-                        .is_err()
-                    {
-                        return; // stopping: unacknowledged, it comes again
-                    }
-                    let result = result.await.ok();
-                    if let Some(seq) = result.as_ref().and_then(|r: &CommandResult| r.seq)
-                        && durable.wait_for(|(last, _)| *last >= seq).await.is_err()
-                    {
-                        return;
-                    }
-                    let _ = done.send(Done::Command(result, stub)).await;
-                });
-            }
-        }
-    }
-
-    fn ask_snapshot(&self) {
-        let (reply, snapshot) = oneshot::channel();
-        let (engine, done) = (self.ports.engine.clone(), self.done.clone());
-        let mut durable = self.ports.outbox.subscribe();
-        tokio::spawn(async move {
-            if engine.send(Ask::Snapshot(reply)).await.is_err() {
-                return;
-            }
-            if let Ok(snapshot) = snapshot.await
-                && durable
-                    .wait_for(|(last, _)| *last >= snapshot.seq)
-                    .await
-                    .is_ok()
-            {
-                let _ = done.send(Done::Snapshot(snapshot)).await;
-            }
-        });
-    }
-
-    fn finish(&mut self, done: Done) {
-        match done {
-            Done::Command(result, message) => {
-                self.results.extend(result);
-                if let Some((client, message)) = message {
-                    // With the client it came through: packet ids mean nothing to another.
-                    let _ = client.try_ack(&message);
-                }
-            }
-            Done::Snapshot(snapshot) => {
-                let Some(client) = self.up.clone() else {
-                    return; // the centre asks again
-                };
-                let parts: Vec<_> = match snapshot.alarms.chunks(SNAPSHOT_ALARMS) {
-                    none if none.len() == 0 => vec![&[][..]],
-                    some => some.collect(),
-                };
-                for (i, alarms) in parts.iter().enumerate() {
-                    let part = SnapshotPart {
-                        v: snapshot.v,
-                        owner: &snapshot.owner,
-                        seq: snapshot.seq,
-                        alarms,
-                        part: i + 1,
-                        parts: parts.len(),
-                    };
-                    self.publish(&client, "snapshot", json(&part));
-                }
-            }
-        }
-    }
-
-    fn puback(&self, message: &Publish) {
-        if let Some(client) = &self.down
-            && let Err(e) = client.try_ack(message)
-        {
-            tracing::debug!("an ack has no way back, the message comes again: {e}");
-        }
-    }
-
-    fn refuse(&self, reason: &str, detail: &str) {
-        self.ports
-            .metrics
-            .commands_refused
-            .with_label_values(&[reason])
-            .inc();
-        tracing::warn!(owner = %self.plan.owner, reason, "refused from the centre's side: {detail}");
-    }
-
     fn beat(&self, pulse: &Pulse) {
         if let Some(client) = &self.up {
             let beat = json(&Beat {
@@ -662,13 +454,4 @@ type Read = Option<(JournalReader, Result<Vec<Sealed>, davy_journal::StoreError>
 fn json(what: &impl Serialize) -> Vec<u8> {
     // Our own types: no map with odd keys, nothing that can fail.
     serde_json::to_vec(what).unwrap_or_default()
-}
-
-/// What an ack needs of a message.
-fn stub(message: &Publish) -> Option<Publish> {
-    (message.qos != QoS::AtMostOnce).then(|| {
-        let mut stub = Publish::new("", message.qos, Vec::new());
-        stub.pkid = message.pkid;
-        stub
-    })
 }
