@@ -269,11 +269,7 @@ impl VictoriaMetrics {
             Command::new(program)
                 .arg(format!("-storageDataPath={}", data.display()))
                 .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
-                .args([
-                    "-retentionPeriod=40y",
-                    "-search.latencyOffset=0s",
-                    "-inmemoryDataFlushInterval=1s",
-                ]),
+                .args(["-retentionPeriod=40y", "-search.latencyOffset=0s"]),
         );
         listening("victoria-metrics", port);
         process

@@ -116,7 +116,7 @@ impl DatasetSite {
         if let Some(StuckRule { epsilon, window }) = stuck {
             let text = format!(
                 "schema = 1\n\n[[stuck]]\nid = \"frozen\"\nselect = {{ class = \"{CLASS}\" }}\n\
-                 epsilon = {epsilon:?}\nwindow = \"{}ms\"\npriority = 3\n",
+                 epsilon = {epsilon:?}\nwindow = \"{}ms\"\nwhile = \"true\"\npriority = 3\n",
                 window.as_millis()
             );
             files.push(("rules/stuck.toml".into(), text));
