@@ -70,6 +70,16 @@ pub(crate) fn read(
             .map(|t| (t.get_ref().as_str(), t.span())),
         &variable("DAVY_SOURCE_", &id, "_PASSWORD"),
     );
+    let nobody = address.as_ref().is_some_and(|a| a.user.is_none()) && user.is_none();
+    if nobody && password.is_some() {
+        faults.error(
+            "E114",
+            s.file,
+            s.place("password_file"),
+            "the password belongs to nobody: no user is named",
+            "add `user = \"davy\"`",
+        );
+    }
     let ix = table.add_source(SourceDef {
         id: id.clone(),
         gateway: gateway.clone().unwrap_or_else(|| "".into()),

@@ -194,8 +194,22 @@ fn center(faults: &mut Faults, root: &Section<'_>, secrets: &Secrets<'_>) -> Opt
             "make one with `openssl rand -hex 32`",
         );
     }
+    // Every process reads the same directory, and a broker lets each gateway write its own topics
+    // alone: so each process may be somebody else.
+    let user = secrets.read(faults, root.file, None, "DAVY_BROKER_USER");
     let mut broker = broker?;
+    broker.user = user.or(broker.user);
     broker.password = password;
+    if broker.user.is_none() && broker.password.is_some() {
+        faults.error(
+            "E114",
+            root.file,
+            s.as_ref()
+                .map_or(0..0, |s| s.place("broker_password_file")),
+            "the broker's password belongs to nobody: no user is named",
+            "write `broker = \"mqtt://USER@HOST:PORT\"`, or set `DAVY_BROKER_USER`",
+        );
+    }
     Some(CenterPlan {
         listen: listen?,
         url: url?,

@@ -324,6 +324,15 @@ fn secrets() {
         &Directory::sound().env("DAVY_CENTER_TOKEN", "a\r\nb"),
         &["E114"],
     );
+    // A password that no user goes with would not be sent at all.
+    check(
+        &Directory::sound().env("DAVY_BROKER_PASSWORD", "secret"),
+        &["E114 center"],
+    );
+    check(
+        &Directory::sound().env("DAVY_SOURCE_HALL_PASSWORD", "secret"),
+        &["E114 [[mqtt]]"],
+    );
     check(
         &site("mqtt://127", "mqtt://gw:hunter2@127"),
         &["E114 \"mqtt://gw:*******@127.0.0.1:1883\""],
@@ -338,9 +347,13 @@ fn secrets() {
         .env("DAVY_CENTER_TOKEN", "center-token")
         .env("DAVY_SINK_VM_TOKEN", "sink-token")
         .env("DAVY_SOURCE_HALL_PASSWORD", "hall-password")
+        .env("DAVY_BROKER_USER", "gw-1")
         .env("DAVY_BROKER_PASSWORD", "broker-password")
+        .with("sources.toml", "mqtt://127", "mqtt://hall@127")
         .load();
     let plan = loaded.plan.expect("a plan");
+    // Each process may be another user of the broker, under one and the same plan.
+    assert_eq!(plan.center.broker.user.as_deref(), Some("gw-1"));
     assert_eq!(plan.center.token.as_deref(), Some("center-token"));
     assert_eq!(
         plan.center.command_key.as_deref(),
