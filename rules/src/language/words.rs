@@ -44,7 +44,10 @@ pub(crate) fn sentence(
             Shade::Storm => format!("数据源 {id} 多数测点质量坏"),
             _ => format!("数据源 {id} 通信中断"),
         },
-        About::Part(part) => format!("{} 故障", part_name(part)),
+        About::Part(part) => match part.strip_prefix("plan/") {
+            Some(owner) => format!("网关 {owner} 与中心配置不一致"),
+            None => format!("{} 故障", part_name(part)),
+        },
         About::Point(point) => {
             let head = if point.description.is_empty() {
                 point.tag.to_string()
@@ -66,11 +69,15 @@ pub(crate) fn sentence(
                         _ => '≥',
                     };
                     let limit_text = with_unit(point, &number(limit, decimals(point, Some(limit))));
-                    let value = measured(point, value, Some(limit));
-                    format!(
-                        "{head} {value} {sign} {} {limit_text}",
-                        level_name(def.level)
-                    )
+                    let level = level_name(def.level);
+                    // "no data ≥ limit" would claim a comparison that nobody made.
+                    match value.number().filter(|v| v.is_finite()) {
+                        None => format!("{head} 无数据（{level} {limit_text}）"),
+                        Some(_) => {
+                            let value = measured(point, value, Some(limit));
+                            format!("{head} {value} {sign} {level} {limit_text}")
+                        }
+                    }
                 }
             }
         }
@@ -92,7 +99,9 @@ fn level_name(level: Level) -> &'static str {
 fn part_name(part: &str) -> &str {
     match part {
         "journal" => "报警日志",
-        "series" => "历史存储",
+        "history" | "series" => "历史存储",
+        "disk" => "磁盘空间",
+        "received" => "中心报警记录",
         "delivery" => "上传",
         other => other,
     }
@@ -139,6 +148,24 @@ fn decimals(point: &PointDef, limit: Option<f64>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_compared_where_there_is_no_value() {
+        let mut point = crate::proof::plant::point("LT-101B");
+        point.unit = "m".into();
+        let table = crate::proof::plant::table_of(&["LT-101B"]);
+        let (ix, _) = table.iter().next().expect("a point");
+        let plain = crate::language::ruleset::plain;
+        let def = AlarmDef {
+            limit: Some(12.2),
+            ..plain(crate::language::RuleIx(0), ix, Level::Hh, 0, 0)
+        };
+        let rule = Rule::implicit("table", Kind::Level);
+        let say = |value: &Value| sentence(&rule, &def, &About::Point(&point), value, Shade::Plain);
+        let gone = say(&Value::none(davy_points::NoData::LinkDown));
+        assert!(gone.ends_with("无数据（高高限 12.2 m）"), "{gone}");
+        assert!(say(&Value::F64(12.5)).ends_with("12.5 m ≥ 高高限 12.2 m"));
+    }
 
     #[test]
     fn decimals_follow_the_range_and_the_limit() {
