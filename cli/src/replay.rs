@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use davy_journal::JournalReader;
+use davy_points::Timestamp;
+use davy_rules::alarm::Transition;
 use davy_rules::engine::{Engine, Envelope, Identity};
 use davy_rules::proof::{LogStart, replay};
 
@@ -40,6 +42,13 @@ pub(crate) fn main(config: &Path, id: &str, log: &Path, data_dir: Option<&Path>)
         owner: id.into(),
         plan_rev: Arc::clone(&site.plan.rev),
     };
+    let first = 1 + start
+        .restored
+        .transitions
+        .last()
+        .map(|t| t.seq)
+        .or(start.restored.image.as_ref().map(|image| image.seq))
+        .unwrap_or(0);
     let engine = Engine::start(
         identity,
         Arc::clone(&site.rules),
@@ -67,7 +76,6 @@ pub(crate) fn main(config: &Path, id: &str, log: &Path, data_dir: Option<&Path>)
         Ok(made) => made,
         Err(error) => return unusable(&error.to_string()),
     };
-    let first = replayed.transitions.first().map_or(1, |t| t.seq);
     let kept = match kept(dir, first) {
         Ok(kept) => kept,
         Err(error) => return unusable(&error),
@@ -77,8 +85,15 @@ pub(crate) fn main(config: &Path, id: &str, log: &Path, data_dir: Option<&Path>)
         .zip(&kept)
         .take_while(|(made, (_, kept))| *made == kept)
         .count();
-    if same == made.len() && same == kept.len() {
+    // Later starts have logs of their own: what they made is no difference.
+    let end = envelopes.last().map_or(start.wall, |e| e.wall);
+    let goes_on = kept.get(same).is_some_and(|(_, r)| is_after(r, end));
+    if same == made.len() && (same == kept.len() || goes_on) {
         println!("the journal holds the same {same} records, byte for byte");
+        if goes_on {
+            let more = kept.len() - same;
+            println!("{more} more were made after this log ended: other starts have other logs");
+        }
         return End::Good;
     }
     println!(
@@ -88,6 +103,11 @@ pub(crate) fn main(config: &Path, id: &str, log: &Path, data_dir: Option<&Path>)
         kept.len()
     );
     End::Findings
+}
+
+/// Whether a record was made after this time.
+fn is_after(record: &[u8], end: Timestamp) -> bool {
+    serde_json::from_slice::<Transition>(record).is_ok_and(|t| t.recorded_at > end)
 }
 
 fn kept(dir: &Path, first: u64) -> Result<Vec<(u64, Vec<u8>)>, String> {

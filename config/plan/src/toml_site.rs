@@ -204,8 +204,7 @@ fn center(faults: &mut Faults, root: &Section<'_>, secrets: &Secrets<'_>) -> Opt
         faults.error(
             "E114",
             root.file,
-            s.as_ref()
-                .map_or(0..0, |s| s.place("broker_password_file")),
+            s.as_ref().map_or(0..0, |s| s.place("broker_password_file")),
             "the broker's password belongs to nobody: no user is named",
             "write `broker = \"mqtt://USER@HOST:PORT\"`, or set `DAVY_BROKER_USER`",
         );
