@@ -9,6 +9,10 @@ use std::time::Duration;
 use super::recording::{Block, Recording, Reply};
 use crate::field::site_text::SiteSpec;
 
+/// A recording is replayed faster than it was made, on machines that have other work: what counts is
+/// the values, so a late one is not stale.
+const STALE_AFTER: &str = "30s";
+
 /// A point: one register or bit of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockPoint {
@@ -36,22 +40,23 @@ pub struct CaptureSite {
 impl CaptureSite {
     /// A site with a source for every block, so that a gateway that joins neighbouring points asks
     /// for exactly what was recorded. `devices` says where each recorded server is replayed; a
-    /// server that is not in it is left out.
+    /// server that is not in it is left out. Each block is polled so often that its replies take
+    /// about `span` (at most a hundred times a second): all of them end together.
     #[must_use]
     pub fn new(
         recording: &Recording,
         devices: &BTreeMap<Ipv4Addr, SocketAddr>,
-        poll: Duration,
+        span: Duration,
         spec: &SiteSpec,
     ) -> CaptureSite {
-        let poll = format!("{}ms", poll.as_millis());
         let gateway = &spec.gateway;
         let mut sources = String::from("schema = 1\n");
-        let mut table =
-            String::from("tag,description,class,unit,source,unit_id,table,address,type\n");
+        let mut table = String::from(
+            "tag,description,class,unit,source,unit_id,table,address,type,stale_after\n",
+        );
         let mut points = Vec::new();
         let mut skipped = Vec::new();
-        for (block, _) in recording.blocks() {
+        for (block, replies) in recording.blocks() {
             let Some(address) = devices.get(&block.server) else {
                 continue;
             };
@@ -60,6 +65,8 @@ impl CaptureSite {
                 skipped.push(block);
                 continue;
             }
+            let each = span.as_millis() / replies.len().max(1) as u128;
+            let poll = format!("{}ms", each.max(10));
             let server = block.server.to_string().replace('.', "-");
             let source = format!(
                 "c{server}-u{}-f{}-{}x{}",
@@ -80,7 +87,7 @@ impl CaptureSite {
                 let tag = format!("{source}.{index}").to_uppercase();
                 let _ = writeln!(
                     table,
-                    "{tag},recorded,recorded,,{source},{},{table_name},0x{:X},{kind}",
+                    "{tag},recorded,recorded,,{source},{},{table_name},0x{:X},{kind},{STALE_AFTER}",
                     r.unit,
                     r.start + index
                 );
