@@ -31,20 +31,16 @@ pub(crate) struct Start {
 }
 
 impl Grid {
-    /// The first scan is due at the next point of the grid, with period zero at once.
+    /// The first scan is due at once, with the time at which it is: nobody waits a period to
+    /// see again what stands. From the second on they lie on the grid.
     pub(crate) fn new(period: Duration, nth_source: usize, now: Moment) -> Grid {
         let period = i64::try_from(period.as_nanos()).unwrap_or(i64::MAX);
-        let mut grid = Grid {
+        Grid {
             period,
             phase: phase(period, nth_source),
-            next: now.wall.ns(),
+            next: whole_ms(now.wall.ns()),
             due: now.mono,
-        };
-        if period > 0 {
-            grid.next = grid.at_or_before(now.wall.ns()) + period;
-            grid.due = now.mono + until(grid.next, now.wall);
         }
-        grid
     }
 
     pub(crate) fn due(&self) -> Mono {
@@ -92,7 +88,9 @@ impl Grid {
             missed = late_ns / self.period;
             grid += missed * self.period;
         }
-        self.next = grid + self.period;
+        // The first alone lies beside the grid; the next keeps half a period from it, so that it
+        // has time to end.
+        self.next = self.at_or_before(grid + self.period / 2) + self.period;
         self.due = now.mono + until(self.next, now.wall);
         Start {
             grid: Timestamp(grid),
@@ -104,6 +102,11 @@ impl Grid {
     fn at_or_before(&self, wall: i64) -> i64 {
         (wall - self.phase).div_euclid(self.period) * self.period + self.phase
     }
+}
+
+/// Some stores keep no more.
+fn whole_ms(ns: i64) -> i64 {
+    ns.div_euclid(1_000_000) * 1_000_000
 }
 
 fn until(grid: i64, wall: Timestamp) -> Duration {
@@ -148,7 +151,7 @@ mod tests {
     #[test]
     fn scans_lie_on_whole_periods_however_late_they_start() {
         let mut grid = Grid::new(Duration::from_secs(1), 0, at(0, 10_250));
-        assert_eq!(grid.due(), Mono(750_000_000));
+        check(&mut grid, at(0, 10_250), 10_250, 0, 0, 750);
         check(&mut grid, at(750, 11_000), 11_000, 0, 0, 1_750);
         check(&mut grid, at(1_753, 12_003), 12_000, 3, 0, 2_750);
         // a stall: the ticks at 13 and 14 are over, the one at 15 is done now
@@ -157,8 +160,20 @@ mod tests {
     }
 
     #[test]
+    fn the_first_scan_does_not_wait_for_the_grid() {
+        let mut grid = Grid::new(Duration::from_secs(1), 0, at(0, 10_250));
+        assert_eq!(grid.due(), Mono(0));
+        // the dial took its time: still at once, and counted
+        check(&mut grid, at(2_100, 12_350), 12_250, 2_100, 2, 2_750);
+        check(&mut grid, at(2_750, 13_000), 13_000, 0, 0, 3_750);
+        let mut grid = Grid::new(Duration::from_secs(1), 0, at(0, 10_900));
+        check(&mut grid, at(0, 10_900), 10_900, 0, 0, 1_100);
+    }
+
+    #[test]
     fn the_grid_follows_a_slewed_clock_and_takes_a_step() {
         let mut grid = Grid::new(Duration::from_secs(1), 0, at(0, 10_000));
+        check(&mut grid, at(0, 10_000), 10_000, 0, 0, 1_000);
         check(&mut grid, at(1_000, 11_010), 11_000, 0, 0, 1_990);
         // an hour back, then forth
         check(
