@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rustix::fs::{Access, access};
 
 use crate::OpenError;
 
@@ -93,7 +94,11 @@ impl Schema {
     /// written, as long as nothing is left in its write-ahead log.
     pub(crate) fn open_read(&self, dir: &Path) -> Result<Connection, OpenError> {
         let path = dir.join(self.file);
-        if let Err(e) = std::fs::File::open(&path) {
+        // Asked, not opened: closing any descriptor of the file gives up every POSIX lock that this
+        // process has on it, also those of the connection that writes. The next stranger with a
+        // `sqlite3` shell would then be the last to leave, and delete the log under the writer
+        // (sqlite.org/howtocorrupt.html, 2.2).
+        if let Err(e) = access(&path, Access::READ_OK) {
             return Err(OpenError::io(&path, e));
         }
         let fault = |e: rusqlite::Error| OpenError::database(&path, &e);
