@@ -29,8 +29,11 @@ use crate::{CenterConfig, StartError};
 const SAMPLES: Duration = Duration::from_millis(200);
 /// The beat of the event stream.
 const BEAT: Duration = Duration::from_millis(500);
-/// How long connections may take to close.
-const CLOSE: Duration = Duration::from_secs(2);
+/// How long connections may take to close, all together.
+const CLOSE: Duration = Duration::from_millis(500);
+/// How long the last commits may take after that: with the gateways of a one-box plant, which stop
+/// before, less than 5 s.
+const LAST_COMMIT: Duration = Duration::from_millis(800);
 
 /// A running centre. Dropped without [`Center::stop`] it ends with its process.
 pub struct Center {
@@ -55,9 +58,10 @@ impl Center {
     /// alarm.
     pub async fn stop(self) {
         self.stopping.send_replace(true);
+        let closed = tokio::time::Instant::now() + CLOSE;
         for task in self.tasks {
             let abort = task.abort_handle();
-            if tokio::time::timeout(CLOSE, task).await.is_err() {
+            if tokio::time::timeout_at(closed, task).await.is_err() {
                 abort.abort();
             }
         }
@@ -67,14 +71,17 @@ impl Center {
             // In the way of the data: each has given its last before the next one ends.
             watch.stop();
             join(watching);
-            if let Err(unsaved) = journal.stop() {
+            if let Err(unsaved) = journal.stop_within(LAST_COMMIT) {
                 tracing::error!("{unsaved}");
             }
             recorder.stopping();
             join(recording);
         });
-        if let Err(e) = ended.await {
-            tracing::error!("the centre's stop was cut short: {e}");
+        match tokio::time::timeout(LAST_COMMIT, ended).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::error!("the centre's stop was cut short: {e}"),
+            // Gateways send again what was not acknowledged.
+            Err(_) => tracing::error!("the centre's disk does not answer: stopping without it"),
         }
     }
 }

@@ -3,14 +3,18 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use davy_center::{Center, CenterConfig};
 use davy_gateway::{Gateway, GatewayConfig};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
 use crate::site::{self, Site};
 use crate::{End, args};
+
+/// What may still run when everything has stopped.
+pub(crate) const LAST_THREADS: Duration = Duration::from_millis(200);
 
 /// Which parts of the site this process is.
 #[derive(Debug, Clone)]
@@ -37,16 +41,20 @@ pub(crate) fn main(args: &args::Site, part: Part) -> End {
         Ok(runtime) => runtime,
         Err(error) => return unusable(&format!("cannot start: {error}")),
     };
-    runtime.block_on(async {
+    let end = runtime.block_on(async {
+        let mut signals = Signals::listen();
         let parts = match start(&site, part, data, args.input_log).await {
             Ok(parts) => parts,
             Err(why) => return unusable(&why),
         };
-        stopped().await;
+        signals.stopped().await;
         info!("stopping");
         parts.stop().await;
         End::Good
-    })
+    });
+    // A thread that hangs in a disk is not waited for.
+    runtime.shutdown_timeout(LAST_THREADS);
+    end
 }
 
 /// The running parts of a site.
@@ -56,10 +64,16 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Gateways first, so that the centre hears their last word.
+    /// Gateways first and all at once, so that the centre hears their last word.
     pub(crate) async fn stop(self) {
+        let mut stopping = tokio::task::JoinSet::new();
         for gateway in self.gateways {
-            gateway.stop().await;
+            stopping.spawn(gateway.stop());
+        }
+        while let Some(stopped) = stopping.join_next().await {
+            if let Err(e) = stopped {
+                tracing::error!("a gateway's stop was cut short: {e}");
+            }
         }
         if let Some(center) = self.center {
             center.stop().await;
@@ -137,18 +151,28 @@ pub(crate) async fn start(
     Ok(parts)
 }
 
-/// Resolves on Ctrl-C or SIGTERM.
-pub(crate) async fn stopped() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
+/// Ctrl-C and SIGTERM, heard from the moment that this is made: one that comes while the parts are
+/// still starting stops them cleanly once they have.
+pub(crate) struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    /// Must be called within a Tokio runtime.
+    pub(crate) fn listen() -> Signals {
+        let interrupt = signal(SignalKind::interrupt());
+        let terminate = signal(SignalKind::terminate());
         // Without signal handlers the process ends by the signal itself.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        Signals(interrupt.ok().zip(terminate.ok()))
+    }
+
+    /// Resolves when one has come.
+    pub(crate) async fn stopped(&mut self) {
+        let Some((interrupt, terminate)) = &mut self.0 else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use davy_simulator::field::{DeviceKind, DeviceSpec, Field, PayloadShape};
 use davy_simulator::scenarios::Story;
 use rust_embed::RustEmbed;
 
-use crate::run::{Parts, stopped, unusable};
+use crate::run::{LAST_THREADS, Parts, Signals, unusable};
 use crate::site::{self, Site};
 use crate::{End, args};
 
@@ -51,11 +51,15 @@ pub(crate) fn main(args: &args::Demo) -> End {
         Ok(runtime) => runtime,
         Err(error) => return unusable(&format!("cannot start: {error}")),
     };
-    runtime.block_on(run(args, story, &home))
+    let end = runtime.block_on(run(args, story, &home));
+    // A thread that hangs in a disk is not waited for.
+    runtime.shutdown_timeout(LAST_THREADS);
+    end
 }
 
 async fn run(args: &args::Demo, story: Story, home: &Home) -> End {
     let began = Instant::now();
+    let mut signals = Signals::listen();
     let site = match site::load(&home.site) {
         Ok(site) => site,
         Err(end) => return end,
@@ -86,7 +90,7 @@ async fn run(args: &args::Demo, story: Story, home: &Home) -> End {
     }
     let hand = args.json.then(|| tokio::spawn(operator::work(address)));
     tokio::select! {
-        () = stopped() => {}
+        () = signals.stopped() => {}
         () = elapsed(args.duration) => {}
     }
     if let Some(hand) = hand {

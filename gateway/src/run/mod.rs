@@ -58,8 +58,15 @@ const ASKS_MAX: usize = 256;
 const ROWS_MAX: usize = 1024;
 /// The centre's sink, its cursor and its dead-letter file.
 const CENTER_SINK: &str = "center";
-/// After the last commit, so long for delivery; a stop takes less than 5 s as a whole.
+/// A stop takes no longer, whatever does not answer: the centre of a one-box plant stops after it,
+/// and both together take less than 5 s.
+const STOP_WITHIN: Duration = Duration::from_millis(3500);
+/// Of it, so long for what was read to be judged and stored …
+const LAST_COMMIT: Duration = Duration::from_millis(1200);
+/// … so long for delivery after that …
 const LAST_DELIVERY: Duration = Duration::from_millis(1800);
+/// … and so much is left, where the rest was slow, for the last word and the journal.
+const LAST_WORD: Duration = Duration::from_millis(900);
 
 /// What a gateway is started with.
 #[derive(Debug, Clone)]
@@ -424,6 +431,7 @@ impl Gateway {
     /// Stops polling, judges what was read, commits, flushes, delivers what can be delivered,
     /// says `stopping`; less than 5 s. A stop clears no alarm.
     pub async fn stop(mut self) -> Stats {
+        let end = Instant::now() + STOP_WITHIN;
         let (acquire, mqtt) = (self.acquire.take(), self.mqtt.take());
         blocking(move || {
             // Both at once: each waits for what is on the wire.
@@ -438,7 +446,7 @@ impl Gateway {
         self.batches.take();
         let (engine, series) = (self.engine.take(), self.series.take());
         let journal = self.journal.clone();
-        blocking(move || {
+        let committed = blocking(move || {
             for thread in [engine, series].into_iter().flatten() {
                 if thread.join().is_err() {
                     tracing::error!("a thread of the gateway panicked");
@@ -448,18 +456,27 @@ impl Gateway {
             while journal.queued() > 0 && Instant::now() < until {
                 std::thread::sleep(Duration::from_millis(2));
             }
-        })
-        .await;
-        self.stop_lanes
-            .send_replace(Some(Instant::now() + LAST_DELIVERY));
-        for lane in self.lanes.drain(..) {
-            if let Err(e) = lane.await {
-                tracing::error!("a delivery lane ended badly: {e}");
+        });
+        if tokio::time::timeout(LAST_COMMIT, committed).await.is_err() {
+            tracing::error!(
+                "a disk does not answer: what was read last may be neither judged nor stored"
+            );
+        }
+        let delivered = (Instant::now() + LAST_DELIVERY).min(end - LAST_WORD);
+        self.stop_lanes.send_replace(Some(delivered));
+        for mut lane in self.lanes.drain(..) {
+            match tokio::time::timeout_at(end.into(), &mut lane).await {
+                Ok(Ok(())) => {}
+                Ok(Err(e)) => tracing::error!("a delivery lane ended badly: {e}"),
+                Err(_) => lane.abort(),
             }
         }
         let journal = self.journal.clone();
+        let left = end
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_millis(100));
         blocking(move || {
-            if let Err(unsaved) = journal.stop() {
+            if let Err(unsaved) = journal.stop_within(left) {
                 tracing::error!("{unsaved}");
             }
         })

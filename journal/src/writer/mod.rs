@@ -212,20 +212,34 @@ impl JournalHandle {
     /// # Errors
     /// [`Unsaved`]: what could not be committed.
     pub fn stop(&self) -> Result<(), Unsaved> {
-        self.inner.stop()
+        // Another half for the last attempt to come back from the disk.
+        let patience = self.inner.patience;
+        self.inner.stop(patience + patience / 2)
+    }
+
+    /// As [`JournalHandle::stop`], but it returns after this long, whatever the disk does.
+    ///
+    /// # Errors
+    /// [`Unsaved`]: what could not be committed.
+    pub fn stop_within(&self, patience: Duration) -> Result<(), Unsaved> {
+        self.inner.stop(patience)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Err(unsaved) = self.stop() {
+        // Whoever stopped it has heard what could not be saved, and has waited once.
+        if self.shared.lock().stopping {
+            return;
+        }
+        if let Err(unsaved) = self.stop(self.patience + self.patience / 2) {
             tracing::error!("{unsaved}");
         }
     }
 }
 
 impl Running {
-    fn stop(&self) -> Result<(), Unsaved> {
+    fn stop(&self, patience: Duration) -> Result<(), Unsaved> {
         let mut threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let mut state = self.shared.lock();
@@ -233,8 +247,7 @@ impl Running {
         self.shared.to_writer.notify_all();
         self.shared.to_announcer.notify_all();
         self.shared.changed.notify_all();
-        // Another half for the last attempt to come back from the disk.
-        let deadline = Instant::now() + self.patience + self.patience / 2;
+        let deadline = Instant::now() + patience;
         let me = std::thread::current().id();
         let on_own_thread = threads.iter().any(|t| t.thread().id() == me);
         while !(state.writer_ended && (state.announcer_ended || on_own_thread)) {
