@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::server::hub::{Frame, Hub, frame};
+use crate::server::hub::{Frame, Hub, frame, resync};
 use crate::state::Live;
 use crate::state::alarms::AlarmKey;
 use crate::state::commands::{CommandRecord, Progress};
@@ -118,6 +118,12 @@ impl Room {
             self.hub
                 .tell(frame("gateway", None, &g.view(&self.plan, now)));
         }
+    }
+
+    /// Something that pages were told no longer counts, and no event takes it back.
+    pub(crate) fn tell_resync(&self) {
+        let center_seq = self.read().center_seq;
+        self.hub.tell(resync(center_seq));
     }
 
     /// Samples that changed since the last call, as one event; none where nothing changed.

@@ -40,13 +40,18 @@ impl Downlink {
     fn status(&self, owner: &str, s: StatusMessage) {
         let mut live = self.room.write();
         if let Some(g) = live.gateways.get_mut(owner) {
-            g.status(s);
+            let journal_ends = g.status(s);
             let agrees = g.plan_agrees(&self.room.plan.rev);
             let detail = format!(
                 "{owner} 的配置为 {}，中心为 {}",
                 g.plan_rev, self.room.plan.rev
             );
+            let forgotten = journal_ends.is_some_and(|seq| live.alarms.forget_beyond(owner, seq));
             drop(live);
+            if forgotten {
+                tracing::warn!(owner, "what it told and never journalled is forgotten");
+                self.room.tell_resync();
+            }
             self.watch.health(&format!("plan/{owner}"), agrees, detail);
         }
         self.room.uplink.notify_one();

@@ -291,6 +291,7 @@ impl Thread {
             // What the new journal holds is stored as a chain of its own, from its first record.
             self.files.chains.begin_anew(owner);
             self.room.write().alarms.begin_anew(owner);
+            self.room.tell_resync();
         }
         let room = self.room.clone();
         let metrics = &room.metrics;

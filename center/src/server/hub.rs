@@ -65,3 +65,13 @@ pub(crate) fn frame(event: &str, seq: Option<u64>, data: &impl Serialize) -> Fra
         bytes: out.into(),
     }
 }
+
+/// Pages that hear it fetch everything anew.
+pub(crate) fn resync(center_seq: u64) -> Frame {
+    #[derive(Serialize)]
+    struct Resync {
+        v: u32,
+        center_seq: u64,
+    }
+    frame("resync", None, &Resync { v: 1, center_seq })
+}

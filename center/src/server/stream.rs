@@ -10,11 +10,10 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
-use serde::Serialize;
 use tokio::sync::{broadcast, watch};
 
 use super::App;
-use super::hub::{Frame, frame};
+use super::hub::{Frame, frame, resync};
 use crate::room::Room;
 use crate::store::transition;
 
@@ -23,12 +22,6 @@ const RESUME_LIMIT: usize = 5_000;
 
 /// Events are gathered into pieces of about this size.
 const PIECE: usize = 64 * 1024;
-
-#[derive(Serialize)]
-struct Resync {
-    v: u32,
-    center_seq: u64,
-}
 
 /// One page's stream.
 struct Page {
@@ -136,10 +129,6 @@ impl Page {
         }
         if more.is_empty() { first } else { more.into() }
     }
-}
-
-fn resync(center_seq: u64) -> Frame {
-    frame("resync", None, &Resync { v: 1, center_seq })
 }
 
 impl App {

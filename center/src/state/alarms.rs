@@ -117,6 +117,19 @@ impl Alarms {
         }
     }
 
+    /// The owner began a new process, and its journal ends here. Provisional copies beyond were
+    /// told of a journal that never took them, and nothing replaces them. True: there were some.
+    pub(crate) fn forget_beyond(&mut self, owner: &str, last_seq: u64) -> bool {
+        let mut any = false;
+        for ((o, _), state) in &mut self.by_key {
+            if **o == *owner && state.provisional.as_ref().is_some_and(|p| p.seq > last_seq) {
+                state.provisional = None;
+                any = true;
+            }
+        }
+        any
+    }
+
     fn remember_occurrence(&mut self, t: &Transition, key: &AlarmKey) {
         if !t.occurrence.is_empty() && !self.by_occurrence.contains_key(&t.occurrence) {
             self.by_occurrence.insert(t.occurrence.clone(), key.clone());

@@ -36,6 +36,8 @@ pub(crate) struct StatusMessage {
     pub version: String,
     #[serde(default)]
     pub plan_rev: String,
+    /// Newest record that its journal holds.
+    pub last_seq: Option<u64>,
 }
 
 /// `beat` (`formats.md` section 5).
@@ -144,11 +146,15 @@ impl GatewayState {
         self.silent || matches!(self.link, LinkState::Offline | LinkState::Stopping)
     }
 
-    pub(crate) fn status(&mut self, s: StatusMessage) {
+    /// What it says of itself; where it is a new process, the last record that its journal holds:
+    /// whatever was told beyond that was never journalled, and its sequence is given out again.
+    pub(crate) fn status(&mut self, s: StatusMessage) -> Option<u64> {
+        let begun = s.state == LinkState::Online && s.session != self.session;
         self.link = s.state;
         self.session = s.session;
         self.version = s.version;
         self.plan_rev = s.plan_rev;
+        s.last_seq.filter(|_| begun)
     }
 
     /// A beat: it proves that the engine ticks, and says how many records there are.

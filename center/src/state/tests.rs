@@ -8,7 +8,7 @@ use davy_rules::alarm::{Condition, Eval, Label, Level, OutOfService, Shelve, Tra
 
 use super::blind::{self, Kind};
 use super::commands::{CommandRecord, Commands, Progress, expires_at};
-use super::gateways::{BeatMessage, LinkState};
+use super::gateways::{BeatMessage, LinkState, StatusMessage};
 use super::hazards::{Reads, roll_up};
 use super::points::Now;
 use super::*;
@@ -279,6 +279,49 @@ fn a_committed_record_replaces_its_provisional_copy_and_never_a_newer_one() {
     assert_eq!(shown(&live), Some((1, true)));
     live.alarms.commit(4, anew);
     assert_eq!(shown(&live), Some((1, false)));
+}
+
+/// Found by stopping a gateway whose journal was busy: the return that it had told, and never
+/// journalled, hid the alarm that went on standing.
+#[test]
+fn what_a_journal_never_took_ends_with_the_process_that_told_it() {
+    let mut live = healthy();
+    let key = ("gw-01".into(), example::transition("gw-01", 1).alarm);
+    live.alarms
+        .commit(1, Arc::new(example::transition("gw-01", 1)));
+    let told = Arc::new(example::transition("gw-01", 3));
+    assert!(live.alarms.provisional(told.clone()));
+    let seq = |live: &Live| {
+        let alarm = live.alarms.get(&key).expect("an alarm");
+        alarm.latest().map(|(t, provisional)| (t.seq, provisional))
+    };
+    let mut say = |session: &str, state, last_seq| {
+        live.gateways
+            .get_mut("gw-01")
+            .expect("a gateway")
+            .status(StatusMessage {
+                v: 1,
+                owner: "gw-01".into(),
+                session: session.into(),
+                state,
+                version: String::new(),
+                plan_rev: String::new(),
+                last_seq,
+            })
+    };
+    assert_eq!(say("a", LinkState::Online, Some(1)), Some(1));
+    assert_eq!(
+        say("a", LinkState::Online, Some(1)),
+        None,
+        "the same process on a new connection"
+    );
+    assert_eq!(say("a", LinkState::Stopping, Some(1)), None);
+    assert_eq!(say("b", LinkState::Online, Some(2)), Some(2));
+    assert!(!live.alarms.forget_beyond("gw-02", 2), "another's");
+    assert!(!live.alarms.forget_beyond("gw-01", 3), "it is journalled");
+    assert_eq!(seq(&live), Some((3, true)));
+    assert!(live.alarms.forget_beyond("gw-01", 2));
+    assert_eq!(seq(&live), Some((1, false)));
 }
 
 #[test]
