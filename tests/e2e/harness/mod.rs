@@ -206,8 +206,12 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub fn start(dir: &Path) -> Option<Mosquitto> {
+        Self::start_at(dir, free_port())
+    }
+
+    /// On a port that is known before.
+    pub fn start_at(dir: &Path, port: u16) -> Option<Mosquitto> {
         let program = program("mosquitto", "mosquitto")?;
-        let port = free_port();
         let config = dir.join("mosquitto.conf");
         fs::write(
             &config,
