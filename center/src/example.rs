@@ -93,7 +93,10 @@ pub(crate) fn plan() -> Plan {
         sources,
         rule_files: Vec::new(),
         test_files: Vec::new(),
-        guidance: Vec::new(),
+        guidance: vec![(
+            "tank-overfill".into(),
+            "# Tank overfill\n\n**Cause** the feed was not shut.\n\n1. Shut the feed.\n".into(),
+        )],
         rev: "0123456789abcdef".into(),
     }
 }

@@ -9,6 +9,7 @@ mod commands;
 mod error;
 mod gateways;
 mod guard;
+mod guidance;
 mod health;
 mod history;
 pub(crate) mod hub;
@@ -63,6 +64,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             "/api/v1/occurrences/{id}/{verb}",
             post(commands::on_occurrence),
         )
+        .route("/api/v1/guidance/{name}", get(guidance::get))
         .route("/api/v1/commands/{id}", get(commands::get))
         .route("/api/v1/stream", get(stream::get))
         .route("/api/v1/openapi.json", get(site::openapi))

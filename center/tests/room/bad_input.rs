@@ -90,6 +90,8 @@ async fn bad_requests_are_refused_with_a_remedy() {
         ("/api/v1/points/LT-101/history?from=5&to=1", 400),
         ("/api/v1/occurrences/nothing", 404),
         ("/api/v1/commands/nothing", 404),
+        ("/api/v1/guidance/nothing", 404),
+        ("/api/v1/guidance/..%2F..%2Fsite", 404),
         ("/api/v1/nothing", 404),
         ("/nothing.js", 404),
     ] {

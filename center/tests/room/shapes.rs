@@ -111,6 +111,7 @@ async fn every_answer_has_its_shape_and_its_description() {
         }
         let real = path
             .replace("{tag}", "LT-101")
+            .replace("{name}", "tank-overfill")
             .replace("/commands/{id}", &format!("/commands/{command}"))
             .replace("{id}", &told.occurrence);
         let answer = get(at, &real).await;
