@@ -1,6 +1,7 @@
 // What an alarm is to the eye: its mark, its place in the list, its state in words. Pure.
 // Words themselves stand in `words.ts`.
 import type { AlarmView, Level, Priority } from './api';
+import { line } from './sentence';
 import type { Word } from './words';
 
 /** How an alarm is drawn: by priority, or as loss of view. */
@@ -80,7 +81,7 @@ export function rowOf(a: AlarmView): Row {
     // Within a priority: process alarms, then loss of view; of each, those that are still active first.
     rank: a.priority * 4 + (isBlind(a) ? 2 : 0) + (a.label === 'RTN_UNACK' ? 1 : 0) + (a.masked ? 0.5 : 0),
     time: timeOf(a),
-    hay: `${a.tag} ${a.text} ${a.description} ${a.rule} ${a.owner}`.toLowerCase(),
+    hay: `${a.tag} ${a.text} ${line('en', a)} ${a.rule} ${a.owner}`.toLowerCase(),
   };
 }
 

@@ -2,7 +2,8 @@
 // second, so that a flood is one sentence and not ten thousand.
 import { isBlind, markOf } from './alarm';
 import type { AlarmView } from './api';
-import { t } from './prefs';
+import { language, t } from './prefs';
+import { line } from './sentence';
 import { changed } from './live/topics';
 
 const BATCH_MS = 500;
@@ -31,7 +32,7 @@ export function announce(a: AlarmView): void {
     const urgent = batch.some((x) => x.priority <= 2 || isBlind(x));
     const one = batch.filter((x) => x.priority === 1);
     const said = batch.length <= FEW ? batch : one.slice(0, FEW);
-    const parts = said.map((x) => t('say.alarm', { mark: t(`mark.${markOf(x)}`), text: x.text, tag: x.tag }));
+    const parts = said.map((x) => t('say.alarm', { mark: t(`mark.${markOf(x)}`), text: line(language(), x) }));
     if (batch.length > FEW) parts.unshift(t('say.many', { n: batch.length, one: one.length }));
     say(parts.join('; '), urgent);
   }, BATCH_MS);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { HistoryRow } from './api';
-import { extent, shape } from './trend';
+import { extent, settle, shape } from './trend';
 
 const row = (s: number, v: HistoryRow[1], q = 192): HistoryRow => [s * 1e9, v, q];
 
@@ -47,4 +47,14 @@ test('the scale shows the data and the limits near them', () => {
   assert.deepEqual(extent([null], p), [0, 100]);
   const [a, b] = extent([5, 5], { low: null, high: null, limits: {} });
   assert.ok(a < 5 && b > 5);
+});
+
+test('a trend keeps its place while others come and go', () => {
+  const first = ['A', 'B', 'C'];
+  assert.deepEqual(settle([], [], first, 3), ['A', 'B', 'C']);
+  assert.deepEqual(settle(['A', 'B', 'C'], ['X'], first, 3), ['A', 'B', 'X']);
+  assert.deepEqual(settle(['A', 'B', 'X'], ['Y', 'X'], first, 3), ['A', 'Y', 'X']);
+  assert.deepEqual(settle(['Z', 'Y', 'X'], ['W', 'Z', 'Y', 'X'], first, 3), ['Z', 'Y', 'W']);
+  assert.deepEqual(settle(['Z', 'Y', 'W'], [], first, 3), ['Z', 'Y', 'W']);
+  assert.deepEqual(settle([], ['X', 'X'], ['X'], 3), ['X']);
 });

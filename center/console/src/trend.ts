@@ -72,3 +72,19 @@ export function extent(ys: readonly (number | null)[], p: Pick<Point, 'low' | 'h
   const margin = (to - from) * 0.08 || (range ?? Math.abs(to)) * 0.05 || 1;
   return [from - margin, to + margin];
 }
+
+/**
+ * Which tags have a place, when `wanted` (newest first) are to be shown. Who has a place keeps it;
+ * a newcomer takes the place of one that is not wanted, from the right, or of the least wanted.
+ */
+export function settle(places: readonly string[], wanted: readonly string[], otherwise: readonly string[], n: number): string[] {
+  const now = places.slice(0, n);
+  const must = [...new Set(wanted)].slice(0, n);
+  for (const tag of must) {
+    if (now.includes(tag)) continue;
+    const free = now.length < n ? now.length : now.findLastIndex((t) => !must.includes(t));
+    now[free] = tag;
+  }
+  for (const tag of otherwise) if (now.length < n && !now.includes(tag)) now.push(tag);
+  return now;
+}

@@ -5,6 +5,7 @@ import { freshKey, get, post, Refused, type AlarmView, type CommandState } from 
 import { actorNow, language, t } from '../prefs';
 import { say, toast } from '../say';
 import { silencedBy, soundAgain } from '../sound';
+import { line } from '../sentence';
 import { wordOr } from '../words';
 import { link } from './plant';
 import { changed } from './topics';
@@ -23,12 +24,19 @@ export const refusalOf = (occurrence: string): string | undefined => refusals.ge
 
 export const whyText = (why: string | null): string => wordOr(language(), `why.${why ?? ''}`, why ?? '?');
 
+/** A refusal in the operator's words; the centre's own where the page has none for it. */
+function refusedText(why: Refused): string {
+  if (why.status === 404) return t('why.unknown_occurrence');
+  if (why.status === 503) return t('why.unavailable');
+  return [why.message, why.remedy].filter(Boolean).join(' — ');
+}
+
 /** Acknowledges one occurrence. Once for however many presses while it is under way. */
 export async function acknowledge(a: AlarmView): Promise<void> {
   const no = ackRefusal(a, link.view(performance.now()).phase !== 'live');
   if (no) return toast(t(no));
   if (pending.has(a.occurrence)) return toast(t('ack.waiting'));
-  const mine: Pending = { command: null, text: a.text, asked_at: performance.now() };
+  const mine: Pending = { command: null, text: line(language(), a), asked_at: performance.now() };
   pending.set(a.occurrence, mine);
   refusals.delete(a.occurrence);
   silencedBy(a.occurrence);
@@ -43,9 +51,7 @@ export async function acknowledge(a: AlarmView): Promise<void> {
     else toast(t('ack.sent'));
     watch(a.occurrence, mine);
   } catch (why) {
-    refuse(a.occurrence, why instanceof Refused
-      ? [why.message, why.remedy].filter(Boolean).join(' — ')
-      : t('why.unreachable'));
+    refuse(a.occurrence, why instanceof Refused ? refusedText(why) : t('why.unreachable'));
   }
   changed('commands');
 }

@@ -37,12 +37,22 @@ let dirty = true;
  */
 export function hazardsOf(a: AlarmView): readonly string[] {
   if (a.hazard) return [a.hazard];
-  const behind = a.rule === 'source' ? sourceOf(a) : null;
-  const gateway = behind !== null ? null : a.owner === 'center' ? a.tag : a.rule === 'system' ? a.owner : null;
-  if (behind === null && gateway === null) return [''];
   const found = new Set<string>();
-  for (const p of plant.points.values()) if (p.source === behind || p.gateway === gateway) found.add(p.hazard);
+  for (const p of behindIt(a) ?? []) found.add(p.hazard);
   return found.size > 0 ? [...found] : [''];
+}
+
+/** The points behind an alarm of a source or of a gateway; null for every other. */
+function behindIt(a: AlarmView): LivePoint[] | null {
+  const source = a.rule === 'source' ? sourceOf(a) : null;
+  const gateway = source !== null ? null : a.owner === 'center' ? a.tag : a.rule === 'system' ? a.owner : null;
+  if (source === null && gateway === null) return null;
+  return [...plant.points.values()].filter((p) => p.source === source || p.gateway === gateway);
+}
+
+/** How many points an alarm of a whole source, or of a gateway's silence, is about. */
+export function pointsBehind(a: AlarmView): number | null {
+  return a.rule === 'source' || (a.owner === 'center' && a.kind === 'stale') ? behindIt(a)?.length ?? null : null;
 }
 
 const sourceOf = (a: AlarmView): string => a.alarm.split('/').slice(1, -1).join('/');

@@ -15,6 +15,7 @@ import { Sym } from '../parts/symbol';
 import { language, t } from '../prefs';
 import { go, here, href, refine } from '../router';
 import { toast } from '../say';
+import { headline } from '../sentence';
 import { nowMs, span, when } from '../time';
 import { limitText } from '../value';
 import { wordOr, type Word } from '../words';
@@ -71,7 +72,7 @@ export function Alarms() {
     Escape: () => refine({ sel: '' }),
   });
 
-  const { recent } = summarised();
+  const { recent, noGuidance } = summarised();
   const counts = useMemo(() => SEGMENTS.map((s) => all.reduce((n, r) => n + (inSegment(r.a, s) ? 1 : 0), 0)), [all]);
   return (
     <div class={`alarms ${selected ? 'open' : ''}`}>
@@ -94,7 +95,7 @@ export function Alarms() {
           </select>
           <input ref={search} class="field search" type="search" placeholder={t('filter.text')} aria-label={t('filter.text')}
             value={filter.text} onInput={(e) => refine({ q: e.currentTarget.value })} />
-          <span class="dim shown">{plant.read ? t('list.shown', { n: list.length, of: all.length }) : ''}</span>
+          <span class="dim shown">{plant.read ? [noGuidance > 0 ? t('list.no_guidance', { n: noGuidance }) : '', t('list.shown', { n: list.length, of: all.length })].filter(Boolean).join(' · ') : ''}</span>
         </div>
         {recent > FLOOD && <div class="flood"><b>{t('flood', { n: recent })}</b><span class="ell">{t('flood.note')}</span></div>}
         <Table list={list} sel={sel} handle={table} />
@@ -216,8 +217,8 @@ function AlarmRow({ row, index, h, selected, stood }: { row: Row; index: number;
       <span class="two time-cell" role="gridcell"><span>{when(timeOf(a))}</span><small class="live">{span(nowMs() - timeOf(a) / 1e6)}</small></span>
       <span class="two tag-cell" role="gridcell"><b class="ell">{a.tag || a.owner}</b><small class="ell">{a.hazard || a.owner}</small></span>
       <span class="two text-cell" role="gridcell">
-        <span class="ell what" title={a.text}>{a.text}</span>
-        <small class="ell">{[wordOr(language(), `kind.${a.kind}`, a.kind), wordOr(language(), `level.${a.level}`, a.level), ...a.flags.map((f) => wordOr(language(), `flag.${f}`, f))].join(' · ')}</small>
+        <span class="ell what" title={a.text}>{headline(language(), a)}</span>
+        <small class="ell">{[wordOr(language(), `kind.${a.kind}`, a.kind), a.rule, ...a.flags.map((f) => wordOr(language(), `flag.${f}`, f))].join(' · ')}</small>
       </span>
       <span class="value-cell" role="gridcell"><AlarmValue row={row} />{a.limit !== null && <small> {sign(a.level)} {limitText(a.limit)}</small>}</span>
       <span class="ack-cell" role="gridcell">

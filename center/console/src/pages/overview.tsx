@@ -2,8 +2,8 @@
 // the order of the plan, never re-ordered. Beside them everything that does not protect now.
 import type { RefObject } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { isActive, markOf, type Mark, type Row } from '../alarm';
-import type { Gateway, NotProtecting } from '../api';
+import { isActive, keyOf, markOf, stateOf, type Mark, type Row } from '../alarm';
+import type { AlarmView, Gateway, NotProtecting } from '../api';
 import { link, plant, protectingByHazard, summarised, type HazardState, type LivePoint } from '../live/plant';
 import { useTopics } from '../live/topics';
 import { MiniTrends } from '../parts/mini';
@@ -11,6 +11,7 @@ import { Sym } from '../parts/symbol';
 import { BarView, beliefOf, Val, type Belief } from '../parts/value';
 import { language, t } from '../prefs';
 import { href } from '../router';
+import { line, uncovered } from '../sentence';
 import { isMute } from '../sound';
 import { nowMs, span, when } from '../time';
 import { decimals } from '../value';
@@ -112,8 +113,9 @@ function Tile({ tile, state, blind, room }: { tile: TileOf; state: HazardState |
     if (b.state !== 'good') doubtful += 1;
   }
   const item = plant.protecting.find((i) => (i.hazard ?? '') === tile.id);
-  const fact = firstOf.get(tile.id)?.a.text
-    ?? (item ? protectText(item) : lost || !plant.protecting_known || doubtful > 0 || tile.points.length === 0 ? '' : t('tile.quiet'));
+  const first = firstOf.get(tile.id)?.a;
+  const fact = first ? factText(first)
+    : (item ? protectText(item) : lost || !plant.protecting_known || doubtful > 0 || tile.points.length === 0 ? '' : t('tile.quiet'));
   return (
     <section class={`tile ${worst === null ? '' : `edge e${worst}`}`} data-hazard={tile.id}>
       <a class="tile-head" href={href('alarms', { hz: tile.id })}>
@@ -127,7 +129,8 @@ function Tile({ tile, state, blind, room }: { tile: TileOf; state: HazardState |
           const row = hot(p);
           return (
             <a key={p.tag} class={`point ${row ? 'hot' : ''}`} data-tag={p.tag} href={href('point', {}, p.tag)}>
-              <span class="name ell" title={`${p.tag} ${p.description}`}>{p.description || p.tag}</span>
+              <b class="tag ell">{p.tag}</b>
+              <span class="name ell" title={`${p.tag} ${p.description}`}>{p.description}</span>
               <BarView p={p} belief={belief} alarm={row ? String(markOf(row.a)) : null} />
               <Val value={p.value} places={decimals(p)} unit={p.unit} belief={belief} />
             </a>
@@ -174,7 +177,10 @@ const BLIND_KINDS = new Set(['stale', 'bad', 'loss_of_view', 'gateway', 'unknown
 const GROUP_FROM = 4;
 
 const kindText = (kind: string): string => wordOr(language(), `np.${kind}`, kind);
-export const protectText = (i: NotProtecting): string => [i.text || kindText(i.kind), i.text.includes(i.tag || '') ? '' : i.tag].filter(Boolean).join(' ');
+const alarmOf = (i: NotProtecting): AlarmView | undefined => (i.alarm ? plant.alarms.get(keyOf({ owner: i.owner ?? '', alarm: i.alarm }))?.a : undefined);
+const protectText = (i: NotProtecting): string => uncovered(language(), i, alarmOf(i));
+/** What a tile says at its foot: the worst of its alarms, and where it stands. */
+const factText = (a: AlarmView): string => `${line(language(), a)} · ${t(stateOf(a).word)}`;
 
 interface Group { items: NotProtecting[]; head: NotProtecting }
 

@@ -12,6 +12,7 @@ import { language, t } from '../prefs';
 import { go, here, href, refine } from '../router';
 import { clockMs, nowMs, span, when } from '../time';
 import { decimals, limitText, show, zoneOf, isNumber } from '../value';
+import { whole } from '../sentence';
 import { wordOr } from '../words';
 
 const WINDOWS = [2, 10, 60, 480, 1440];
@@ -167,7 +168,7 @@ function Limits({ p, alarms }: { p: LivePoint; alarms: Row[] }) {
           {others.map((row) => (
             <li key={row.key}>
               <Sym mark={markOf(row.a)} mode={modeOf(row.a)} size={20} />
-              <span><b>{wordOr(language(), `kind.${row.a.kind}`, row.a.kind)}</b> {wordOr(language(), `level.${row.a.level}`, row.a.level)}<small class="ell">{row.a.text}</small></span>
+              <span><b>{wordOr(language(), `kind.${row.a.kind}`, row.a.kind)}</b> {wordOr(language(), `level.${row.a.level}`, row.a.level)}<small class="ell" title={row.a.text}>{whole(language(), row.a)}</small></span>
               <AlarmState row={row} />
             </li>
           ))}

@@ -2,11 +2,12 @@
 // that nobody has acknowledged, and the keys. While the link is lost the bar stands in its place.
 import { isUnacked, markOf, MARKS, modeOf, sign, timeOf, type Row } from '../alarm';
 import { acknowledge } from '../live/commands';
-import { link, plant, rows, summarised } from '../live/plant';
+import { link, plant, pointsBehind, rows, summarised } from '../live/plant';
 import { useTopics } from '../live/topics';
-import { t } from '../prefs';
+import { language, t } from '../prefs';
 import { go, here, href, refine } from '../router';
 import { toast } from '../say';
+import { line } from '../sentence';
 import { silence } from '../sound';
 import { clock, nowMs, span } from '../time';
 import { decimals, limitText } from '../value';
@@ -47,6 +48,8 @@ export function silenceHere(): void {
 export function AlarmValue({ row }: { row: Row }) {
   const p = plant.points.get(row.a.tag);
   if (p) return <Val value={p.value} places={decimals(p)} unit={p.unit} belief={beliefOf(p)} />;
+  const blind = pointsBehind(row.a);
+  if (blind !== null) return <span class="val">{t('tile.points', { n: blind })}</span>;
   return <Val value={row.a.value} places={2} unit={row.a.unit} />;
 }
 
@@ -78,7 +81,7 @@ export function Banner() {
             {unacked.map(({ a, key }, i) => (
               <button type="button" key={i} class="top" onClick={() => go(href('alarms', { sel: key }))}>
                 <Sym mark={markOf(a)} mode={modeOf(a)} size={i ? 26 : 32} />
-                <span class="what">{a.text}</span>
+                <span class="what" title={a.text}>{line(language(), a)}</span>
                 <span class="much">
                   <AlarmValue row={rowByKey(key)} />
                   {a.limit !== null && <small>{t('banner.limit')} {sign(a.level)} {limitText(a.limit)}</small>}

@@ -9,7 +9,9 @@ import { language, t } from '../prefs';
 import { href, refine } from '../router';
 import { clockMs, when } from '../time';
 import { limitText, show } from '../value';
+import { headline, whole } from '../sentence';
 import { wordOr } from '../words';
+import { GuidanceText } from './guidance';
 import { AlarmValue } from './banner';
 import { Sym } from './symbol';
 import { qualityText } from './value';
@@ -35,7 +37,7 @@ export function Drawer({ row, sel, tab }: { row: Row | undefined; sel: string; t
         <button type="button" class="tool shut" aria-label={t('close')} onClick={() => refine({ sel: '' })}>✕</button>
         <div class="who">
           <Sym mark={markOf(a)} mode={modeOf(a)} size={42} />
-          <div><h3>{a.text}</h3><div class="dim">{[hazard, a.tag, t('priority.n', { n: a.priority })].filter(Boolean).join(' · ')}</div></div>
+          <div><h3>{headline(language(), a)}</h3><div class="dim">{[hazard, a.tag, t('priority.n', { n: a.priority })].filter(Boolean).join(' · ')}</div></div>
         </div>
         <div class="now"><span class="huge"><AlarmValue row={row} /></span>{a.limit !== null && <span>{t('drawer.limit')} <b>{sign(a.level)} {limitText(a.limit)}</b> {a.unit}</span>}</div>
       </div>
@@ -86,8 +88,8 @@ function Guidance({ row }: { row: Row }) {
     <>
       <section>
         {row.a.guidance
-          ? <><h4>{t('guide.named', { n: row.a.guidance })}</h4><p>{t('guide.note')}</p></>
-          : <h4>{t('guide.none')}</h4>}
+          ? <GuidanceText name={row.a.guidance} />
+          : <p>{t('guide.none')}</p>}
       </section>
       {noGuidance > 0 && <section class="dim">{t('guide.count', { n: noGuidance })}</section>}
     </>
@@ -108,7 +110,7 @@ function Why({ row, occurrence }: { row: Row; occurrence: Occurrence | null | 'l
       </section>
       <section>
         <h4>{t('why.text')}</h4>
-        {ex?.text ? <p>{ex.text}</p> : <p class="dim">{t('why.none')}</p>}
+        {ex ? <p>{whole(language(), { ...a, text: ex.text })}</p> : <p class="dim">{t('why.none')}</p>}
         <dl class="steps">
           {start !== null && <><dt>{clockMs(start)}</dt><dd>{t('why.start')}</dd></>}
           {ex?.on_delay_ms != null && <><dt>{(ex.on_delay_ms / 1000).toFixed(1)} s</dt><dd>{t('why.delay')}</dd></>}

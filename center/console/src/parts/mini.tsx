@@ -6,17 +6,21 @@ import { href } from '../router';
 import { t } from '../prefs';
 import { decimals } from '../value';
 import { Chart, useTrend } from './chart';
+import { settle } from '../trend';
 import { beliefOf, Val } from './value';
 
 const MINUTES = 10;
 const SHOWN = 3;
 
-/** Newest alarmed points first; where there are fewer, the first point of each hazard source with a limit. */
+/** Tags in their places. A point keeps its place; a new one takes that of the one longest without need. */
+let places: string[] = [];
+
+/** The newest alarmed points; where there are fewer, the first point of each hazard source with a limit. */
 function chosen(): LivePoint[] {
-  const recent = [...rows()].filter((r) => isActive(r.a) && !r.a.masked).sort((x, y) => y.time - x.time).map((r) => r.a.tag);
+  const recent = rows().filter((r) => isActive(r.a) && !r.a.masked).sort((x, y) => y.time - x.time).map((r) => r.a.tag);
   const first = (plant.site?.hazards ?? []).flatMap((h) => [...plant.points.values()].filter((p) => p.hazard === h.id && p.limits.h != null).slice(0, 1).map((p) => p.tag));
-  const tags = [...new Set([...recent, ...first])];
-  return tags.flatMap((tag) => plant.points.get(tag) ?? []).slice(0, SHOWN);
+  places = settle(places.filter((tag) => plant.points.has(tag)), recent.filter((tag) => plant.points.has(tag)), first, SHOWN);
+  return places.flatMap((tag) => plant.points.get(tag) ?? []);
 }
 
 export function MiniTrends() {
