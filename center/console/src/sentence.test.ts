@@ -23,7 +23,7 @@ function check(over: Partial<Said>, zh: string, en: string, enWhole: string): vo
 test('a limit names its level; its value stays where the page shows no live one', () => {
   check({ text: 'LT-101B T-101（苯）液位 B 12.31 m ≥ 高高限 12.20 m' }, 'LT-101B T-101（苯）液位 B 高高报', 'LT-101B T-101（苯）液位 B high-high', 'LT-101B T-101（苯）液位 B 12.31 m ≥ high-high limit 12.20 m');
   check({ level: 'l', text: 'LT-101B T-101（苯）液位 B 1.31 m ≤ 低限 2.00 m' }, 'LT-101B T-101（苯）液位 B 低报', 'LT-101B T-101（苯）液位 B low', 'LT-101B T-101（苯）液位 B 1.31 m ≤ low limit 2.00 m');
-  check({ level: 'h', description: '', text: 'LT-101B 无数据 ≥ 高限 2.00 m' }, 'LT-101B 高报', 'LT-101B high', 'LT-101B no data ≥ high limit 2.00 m');
+  check({ level: 'h', description: '', text: 'LT-101B 无数据（高限 2.00 m）' }, 'LT-101B 高报', 'LT-101B high', 'LT-101B no data (high limit 2.00 m)');
 });
 
 test('every other kind has its words', () => {
@@ -43,7 +43,7 @@ test('parts of the system and silent gateways are named in both languages', () =
   };
   const part = { rule: 'system', kind: 'system', level: 'on', tag: 'journal', description: '' } as const;
   check2({ ...part, alarm: 'system/journal/on', text: '报警日志 故障' }, '报警日志 故障', 'alarm journal has failed');
-  check2({ ...part, alarm: 'system/plan/gw-1/on', owner: 'center', text: 'plan/gw-1 故障' }, '网关 gw-1 的配置与中心不同', 'gateway gw-1 runs another plan than the centre');
+  check2({ ...part, alarm: 'system/plan/gw-1/on', owner: 'center', text: '网关 gw-1 与中心配置不一致' }, '网关 gw-1 与中心配置不一致', 'gateway gw-1 runs another plan than the centre');
   check2({ rule: 'gateway', kind: 'stale', level: 'stale', owner: 'center', tag: 'gw-1', description: '', text: 'gw-1 罐区网关 数据中断' }, 'gw-1 无心跳', 'gw-1 no beat');
 });
 

@@ -27,8 +27,11 @@ function phraseOf(a: Said): Phrase | null {
   const sign = a.level === 'l' || a.level === 'll' ? '≤' : '≥';
   const said = limitKey(a);
   const head = a.description ? `${tag} ${a.description} ` : `${tag} `;
-  if (said && text.startsWith(head) && text.includes(` ${sign} ${word('zh', said)} `)) return { key: said, v: text.slice(head.length) };
-  return null;
+  if (!said || !text.startsWith(head)) return null;
+  const v = text.slice(head.length);
+  const [nothing = ''] = word('zh', 'said.no_value').split('{v}');
+  const engines = v.includes(` ${sign} ${word('zh', said)} `) || v.startsWith(`${nothing}${word('zh', said)} `);
+  return engines ? { key: said, v } : null;
 }
 
 const limitKey = (a: Said): Word | null => (['ll', 'l', 'h', 'hh', 'hhh'].includes(a.level) ? (`limit.${a.level}` as Word) : null);
@@ -57,6 +60,13 @@ export function brief(lang: Lang, a: Said): string {
 /** Whether `brief` needs the name of the point before it. */
 const named = (a: Said): boolean => a.rule !== 'source' && a.rule !== 'system' && (phraseOf(a) !== null || a.owner === CENTRE);
 
+/** Name and complaint apart: where room is short the name gives way, never the complaint. */
+export function apart(lang: Lang, a: Said): { name: string; what: string } {
+  const what = brief(lang, a);
+  if (!named(a)) return { name: what.includes(a.tag) || a.rule === 'source' || a.rule === 'system' ? '' : a.tag, what };
+  return { name: [a.tag, a.description].filter(Boolean).join(' '), what };
+}
+
 /** What it is about and what is wrong, for a list that has the tag in a column of its own. */
 export function headline(lang: Lang, a: Said): string {
   if (!named(a)) return brief(lang, a);
@@ -65,8 +75,8 @@ export function headline(lang: Lang, a: Said): string {
 
 /** With the tag: for a line that stands alone. */
 export function line(lang: Lang, a: Said): string {
-  if (!named(a)) return a.text.includes(a.tag) || a.rule === 'source' || a.rule === 'system' ? brief(lang, a) : `${a.tag} ${brief(lang, a)}`;
-  return [a.tag, a.description === a.tag ? '' : a.description, brief(lang, a)].filter(Boolean).join(' ');
+  const { name, what } = apart(lang, a);
+  return name ? `${name} ${what}` : what;
 }
 
 /** The engine's whole sentence, with the value of that moment. */
@@ -75,8 +85,12 @@ export function whole(lang: Lang, a: Said): string {
   const phrase = phraseOf(a);
   if (!phrase || !named(a) || a.owner === CENTRE) return line(lang, a);
   const head = [a.tag, a.description].filter(Boolean).join(' ');
-  const v = phrase.v.replace(word('zh', 'said.no_value'), word(lang, 'said.no_value'));
-  if (phrase.key.startsWith('limit.')) return `${head} ${v.replace(word('zh', phrase.key), word(lang, phrase.key))}`;
+  if (phrase.key.startsWith('limit.')) {
+    const v = phrase.v.replace(word('zh', phrase.key), word(lang, phrase.key));
+    const [open = '', close = ''] = word('zh', 'said.no_value').split('{v}');
+    return `${head} ${v.startsWith(open) ? word(lang, 'said.no_value', { v: v.slice(open.length, -close.length) }) : v}`;
+  }
+  const v = phrase.v === word('zh', 'said.nothing') ? word(lang, 'said.nothing') : phrase.v;
   return `${head} ${word(lang, phrase.key, { v })}`;
 }
 

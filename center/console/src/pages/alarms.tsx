@@ -215,10 +215,10 @@ function AlarmRow({ row, index, h, selected, stood }: { row: Row; index: number;
         <span class="two"><span class="ell">{pending ? t('state.pending') : t(state.word)}</span>{(refused ?? state.also) && <small class="ell" title={refused}>{refused ?? (state.also && t(state.also))}</small>}</span>
       </span>
       <span class="two time-cell" role="gridcell"><span>{when(timeOf(a))}</span><small class="live">{span(nowMs() - timeOf(a) / 1e6)}</small></span>
-      <span class="two tag-cell" role="gridcell"><b class="ell">{a.tag || a.owner}</b><small class="ell">{a.hazard || a.owner}</small></span>
+      <span class="two tag-cell" role="gridcell"><b class="ell">{a.tag || a.owner}</b><small class="ell">{plant.site?.hazards.find((h) => h.id === a.hazard)?.name ?? (a.hazard || a.owner)}</small></span>
       <span class="two text-cell" role="gridcell">
         <span class="ell what" title={a.text}>{headline(language(), a)}</span>
-        <small class="ell">{[wordOr(language(), `kind.${a.kind}`, a.kind), a.rule, ...a.flags.map((f) => wordOr(language(), `flag.${f}`, f))].join(' · ')}</small>
+        <small class="ell">{[wordOr(language(), `kind.${a.kind}`, a.kind), a.rule === a.kind || a.rule === 'table' ? '' : a.rule, ...a.flags.map((f) => wordOr(language(), `flag.${f}`, f))].filter(Boolean).join(' · ')}</small>
       </span>
       <span class="value-cell" role="gridcell"><AlarmValue row={row} />{a.limit !== null && <small> {sign(a.level)} {limitText(a.limit)}</small>}</span>
       <span class="ack-cell" role="gridcell">

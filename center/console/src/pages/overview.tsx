@@ -11,7 +11,7 @@ import { Sym } from '../parts/symbol';
 import { BarView, beliefOf, Val, type Belief } from '../parts/value';
 import { language, t } from '../prefs';
 import { href } from '../router';
-import { line, uncovered } from '../sentence';
+import { apart, brief, uncovered } from '../sentence';
 import { isMute } from '../sound';
 import { nowMs, span, when } from '../time';
 import { decimals } from '../value';
@@ -180,7 +180,7 @@ const kindText = (kind: string): string => wordOr(language(), `np.${kind}`, kind
 const alarmOf = (i: NotProtecting): AlarmView | undefined => (i.alarm ? plant.alarms.get(keyOf({ owner: i.owner ?? '', alarm: i.alarm }))?.a : undefined);
 const protectText = (i: NotProtecting): string => uncovered(language(), i, alarmOf(i));
 /** What a tile says at its foot: the worst of its alarms, and where it stands. */
-const factText = (a: AlarmView): string => `${line(language(), a)} · ${t(stateOf(a).word)}`;
+const factText = (a: AlarmView): string => `${apart(language(), a).name ? `${a.tag} ` : ''}${brief(language(), a)} · ${t(stateOf(a).word)}`;
 
 interface Group { items: NotProtecting[]; head: NotProtecting }
 

@@ -131,13 +131,15 @@ function Rows({ p, trend }: { p: LivePoint; trend: Trend }) {
 function Times({ p }: { p: LivePoint }) {
   const lost = link.view(performance.now()).phase !== 'live';
   const after = (from: number | null, to: number | null): string => (from !== null && to !== null ? `+${Math.max(0, (to - from) / 1e6).toFixed(0)} ms` : '');
+  // A gateway that does not tell when it had the sample gives its source time twice.
+  const arrived = p.arrival_time === p.source_time ? null : p.arrival_time;
   const shown = (p.shown_at + (nowMs() - Date.now())) * 1e6;
   return (
     <section class="panel times">
       <h2>{t('point.times')}</h2>
       <dl class="body pairs">
         <dt>{t('point.source_time')}</dt><dd class="live">{p.source_time === null ? '—' : clockMs(p.source_time)}</dd>
-        <dt>{t('point.arrival_time')}</dt><dd class="live">{p.arrival_time === null ? '—' : clockMs(p.arrival_time)} <small>{after(p.source_time, p.arrival_time)}</small></dd>
+        <dt>{t('point.arrival_time')}</dt><dd class="live">{arrived === null ? '—' : clockMs(arrived)} <small>{arrived === null ? t('point.untold') : after(p.source_time, arrived)}</small></dd>
         <dt>{t('point.shown_time')}</dt><dd class="live">{clockMs(shown)} <small>{lost ? '' : after(p.source_time, shown)}</small></dd>
       </dl>
     </section>

@@ -1,13 +1,14 @@
 // The banner of every page, readable at three metres: how many of each priority, the first two
 // that nobody has acknowledged, and the keys. While the link is lost the bar stands in its place.
 import { isUnacked, markOf, MARKS, modeOf, sign, timeOf, type Row } from '../alarm';
+import type { AlarmView } from '../api';
 import { acknowledge } from '../live/commands';
 import { link, plant, pointsBehind, rows, summarised } from '../live/plant';
 import { useTopics } from '../live/topics';
 import { language, t } from '../prefs';
 import { go, here, href, refine } from '../router';
 import { toast } from '../say';
-import { line } from '../sentence';
+import { apart } from '../sentence';
 import { silence } from '../sound';
 import { clock, nowMs, span } from '../time';
 import { decimals, limitText } from '../value';
@@ -81,7 +82,7 @@ export function Banner() {
             {unacked.map(({ a, key }, i) => (
               <button type="button" key={i} class="top" onClick={() => go(href('alarms', { sel: key }))}>
                 <Sym mark={markOf(a)} mode={modeOf(a)} size={i ? 26 : 32} />
-                <span class="what" title={a.text}>{line(language(), a)}</span>
+                <What a={a} />
                 <span class="much">
                   <AlarmValue row={rowByKey(key)} />
                   {a.limit !== null && <small>{t('banner.limit')} {sign(a.level)} {limitText(a.limit)}</small>}
@@ -99,6 +100,12 @@ export function Banner() {
       </div>
     </div>
   );
+}
+
+/** Where room is short the name is cut, never what is wrong. */
+function What({ a }: { a: AlarmView }) {
+  const { name, what } = apart(language(), a);
+  return <span class="what" title={a.text}>{name && <span class="ell">{name}</span>}<span class={name ? 'keep' : 'ell'}>{what}</span></span>;
 }
 
 const rowByKey = (key: string): Row => plant.alarms.get(key) as Row;

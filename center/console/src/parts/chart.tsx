@@ -187,7 +187,7 @@ function under(u: uPlot, p: LivePoint, data: Shape): void {
     ctx.clip();
     // Uncertain is a sparse hatch behind a line that stays; no good value is a dense one.
     const step = (s.doubt === 'uncertain' ? 14 : 7) * devicePixelRatio;
-    ctx.globalAlpha = s.doubt === 'uncertain' ? 0.35 : 0.6;
+    ctx.globalAlpha = s.doubt === 'uncertain' ? 0.55 : 0.6;
     ctx.setLineDash(s.doubt === 'uncertain' ? [2 * devicePixelRatio, 4 * devicePixelRatio] : []);
     ctx.lineWidth = devicePixelRatio;
     ctx.beginPath();
