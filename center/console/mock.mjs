@@ -204,6 +204,11 @@ function live() {
   if (flood && step % 2 === 0 && s > 5 && s < 25) raise('gw-south', `table/P-${800 + step % 200}/on`, { priority: random() < 0.2 ? 3 : 4, hazard: 'DC7', text: `P-${800 + step % 200} 泵跳停` });
 }
 
+const guidance = new Map([
+  ['tank-overfill', '# 储罐冒罐\n\n**原因** 进料阀未关到位。\n\n**处置**\n1. 停进料泵、关进料阀。\n2. 撤离罐组内作业人员。\n'],
+  ['dust-filter', '# 滤袋压差高\n\n1. 查清灰系统。\n2. 停产尘作业。\n'],
+]);
+
 function notProtecting() {
   const items = [];
   const add = (kind, over) => items.push({ kind, tag: null, alarm: null, hazard: null, area: null, gateway: null, since: null, until: null, text: '', owner: null, ...over });
@@ -276,7 +281,11 @@ function api(path, query) {
   if (path === 'alarms') return { v: 1, seq: center_seq, alarms: listed() };
   if (path === 'not-protecting') return { v: 1, items: notProtecting() };
   if (path === 'gateways') return { v: 1, gateways: [...gateways.values()].map(gatewayView) };
-  if (path === 'journal') return { v: 1, records: journal.filter((r) => r.center_seq > Number(query.get('after') ?? 0)).slice(0, Number(query.get('limit') ?? 100)) };
+  if (path === 'journal') {
+    const records = journal.filter((r) => r.center_seq > Number(query.get('after') ?? 0)).slice(0, Number(query.get('limit') ?? 1000));
+    return { v: 1, seq: center_seq, records, center_seq: records.map((r) => r.center_seq) };
+  }
+  if ((found = /^guidance\/(.+)$/.exec(path))) return guidance.has(found[1]) ? { v: 1, name: found[1], text: guidance.get(found[1]) } : null;
   if ((found = /^commands\/(.+)$/.exec(path))) return commands.get(found[1]) ?? null;
   if ((found = /^occurrences\/([^/]+)$/.exec(path))) {
     const records = journal.filter((r) => r.occurrence === found[1]);

@@ -1,13 +1,17 @@
-// The console in a real browser. Against a running centre:
+// The console in a real browser. Against the product, which it starts, kills and starts again:
+//   DAVY_BIN=target/debug/davy node console.mjs
+// against a centre that runs already (nothing is killed then):
 //   DAVY_URL=http://127.0.0.1:8080 node console.mjs
 // against the console's own mock of the API:
 //   node console.mjs --mock
 // DAVY_SHOTS=DIR takes screenshots; DAVY_CHROMIUM names another browser than /usr/bin/chromium.
 // A centre must raise alarms by itself while this waits (`davy demo` does). The list of 10,000 rows
-// is always the mock's. Nothing here asserts a time: it waits for events, with a generous deadline.
-// Ends with `N passed, N failed`.
+// is always the mock's. Nothing here asserts a time: it waits for events, with a generous deadline,
+// and tells what it measured. Ends with `N passed, N failed`.
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -24,12 +28,16 @@ const DEADLINE = 120_000;
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 const ACTOR = 'browser-test';
 
-if (!mocked && !process.env.DAVY_URL) stop('set DAVY_URL to the address of a running centre, or give --mock');
+const binary = !mocked && process.env.DAVY_BIN ? resolve(process.env.DAVY_BIN) : null;
+if (!mocked && !binary && !process.env.DAVY_URL) stop('set DAVY_BIN to the davy binary or DAVY_URL to the address of a running centre, or give --mock');
+if (binary && !existsSync(binary)) stop(`${binary} is missing: cargo build -p davy`);
 if (!existsSync(browserPath)) stop(`${browserPath} is missing: install Debian's package \`chromium\`, or set DAVY_CHROMIUM`);
 if (shots) mkdirSync(shots, { recursive: true });
 
 const work = mkdtempSync(join(tmpdir(), 'davy-browser-'));
 const children = [];
+// A test that breaks off leaves nothing running.
+process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
 let passed = 0;
 let failed = 0;
 
@@ -73,7 +81,43 @@ function stop(why) {
   process.exit(2);
 }
 
-const centre = mocked ? await mock() : process.env.DAVY_URL.replace(/\/$/, '');
+/** The demo, on a port and a folder that stay the same when it is started again. */
+let demo = null;
+async function product(port) {
+  const child = spawn(binary, ['demo', '--listen', `127.0.0.1:${port}`, '--data-dir', join(work, 'data')], { stdio: ['ignore', 'ignore', 'pipe'] });
+  children.push(child);
+  let said = '';
+  child.stderr.on('data', (chunk) => { said = (said + chunk).slice(-4000); });
+  const url = `http://127.0.0.1:${port}`;
+  const until = Date.now() + DEADLINE;
+  for (;;) {
+    const up = await fetch(`${url}/api/v1/site`).then((r) => r.ok, () => false);
+    if (up) break;
+    if (child.exitCode !== null || Date.now() > until) throw new Error(`the demo did not start: ${said}`);
+    await pause(100);
+  }
+  demo = { child, port, url };
+  return url;
+}
+const pause = (ms) => new Promise((next) => setTimeout(next, ms));
+const freePort = () => new Promise((found) => {
+  const probe = createServer().listen(0, '127.0.0.1', () => {
+    const { port } = probe.address();
+    probe.close(() => found(port));
+  });
+});
+/** Holds again and again until it does: what a page and the centre say of one moment may differ by one. */
+async function until(what, holds) {
+  const deadline = Date.now() + DEADLINE;
+  for (;;) {
+    const told = await holds();
+    if (told === true) return;
+    must(Date.now() < deadline, `${what}: ${told}`);
+    await pause(200);
+  }
+}
+
+const centre = mocked ? await mock() : binary ? await product(await freePort()) : process.env.DAVY_URL.replace(/\/$/, '');
 const trouble = (what) => fetch(`${centre}/mock/${what}`, { method: 'POST' });
 const api = async (path) => (await fetch(`${centre}/api/v1/${path}`)).json();
 const cable = await wire(centre);
@@ -102,16 +146,25 @@ const attr = (p, selector, name) => p.locator(selector).getAttribute(name);
 /** All rows that are drawn. */
 const rows = (p) => p.$$eval('.line', (list) => list.map((l) => ({ key: l.dataset.key, occurrence: l.dataset.occurrence, label: l.dataset.label, tag: l.dataset.tag, ackable: !!l.querySelector('.ack:enabled') })));
 
-/** Waits until the centre's own record says who acknowledged this occurrence. */
-async function acknowledged(id) {
-  const until = Date.now() + DEADLINE;
+/** The centre's journal since this test began, in its order. */
+const journal = [];
+let read_to = (await api('alarms')).seq;
+async function readJournal() {
   for (;;) {
-    const told = await api(`occurrences/${encodeURIComponent(id)}`);
-    const ack = told.records?.find((r) => r.cause === 'ack' && r.occurrence === id);
-    if (ack) return ack;
-    must(Date.now() < until, `no record says that ${id} was acknowledged`);
-    await new Promise((next) => setTimeout(next, 100));
+    const { records, center_seq } = await api(`journal?after=${read_to}&limit=1000`);
+    if (records.length === 0) return journal;
+    journal.push(...records);
+    read_to = center_seq.at(-1);
   }
+}
+/** Waits until the centre's own journal says who acknowledged this occurrence. */
+async function acknowledged(id) {
+  let ack;
+  await until(`no record of the journal says that ${id} was acknowledged`, async () => {
+    ack = (await readJournal()).find((r) => r.cause === 'ack' && r.occurrence === id);
+    return ack !== undefined;
+  });
+  return ack;
 }
 /** Waits until the page no longer offers to acknowledge this occurrence. */
 const seenAcknowledged = (p, id) => p.waitForFunction((o) => {
@@ -140,8 +193,56 @@ const struck = (p) => p.evaluate(() => {
   }
   return { all, through };
 });
+/** Notes when each new alarm's row is on the screen: a page of its own, tall enough for all of them. */
+async function watchRows() {
+  const p = await open(1600, 4000, '?lang=zh&theme=light#/alarms', { base: centre });
+  await live(p);
+  await p.evaluate(() => {
+    const seen = new Map();
+    window.seenRows = seen;
+    const look = () => {
+      const now = [...document.querySelectorAll('.line[data-label=UNACK]')].map((l) => l.dataset.occurrence).filter((o) => o && !seen.has(o));
+      for (const o of now) seen.set(o, null);
+      // Behind the next frame: painted.
+      if (now.length > 0) requestAnimationFrame(() => setTimeout(() => now.forEach((o) => seen.set(o, Date.now()))));
+    };
+    new MutationObserver(look).observe(document.querySelector('#rows'), { subtree: true, childList: true, attributes: true, attributeFilter: ['data-occurrence', 'data-label'] });
+    look();
+  });
+  return { page: p, since: Date.now() };
+}
+/** From the transition's record to its row, in ms, for every alarm since the watch began. */
+async function latencies({ page: p, since }) {
+  const shown = new Map(await p.evaluate(() => [...window.seenRows]));
+  const found = [];
+  for (const r of await readJournal()) {
+    const at = shown.get(r.occurrence);
+    if (r.to !== 'UNACK' || r.cause !== 'condition' || !at || r.recorded_at / 1e6 < since) continue;
+    found.push(at - r.recorded_at / 1e6);
+    shown.delete(r.occurrence);
+  }
+  return found.sort((a, b) => a - b);
+}
+let watched = false;
+async function measured() {
+  if (!watch || watched) return;
+  watched = true;
+  const enough = Date.now() + 60_000;
+  let found = await latencies(watch);
+  while (found.length < 10 && Date.now() < enough) {
+    await pause(500);
+    found = await latencies(watch);
+  }
+  const at = (share) => found[Math.min(found.length - 1, Math.floor(found.length * share))]?.toFixed(0) ?? '–';
+  told.push(`transition recorded → row on the page: ${found.length} alarms, p50 ${at(0.5)} ms, p95 ${at(0.95)} ms, worst ${at(1)} ms`);
+  await watch.page.context().close();
+}
 const overflow = (p) => p.evaluate(() => ({ x: document.documentElement.scrollWidth - innerWidth, y: document.documentElement.scrollHeight - innerHeight }));
 
+const began = Date.now();
+/** What was measured: told at the end, never asserted. */
+const told = [];
+const watch = mocked ? null : await watchRows();
 let page = await open(1920, 1080, '?lang=zh&theme=light#/alarms?seg=unacked');
 await check('the page comes alive', () => live(page));
 
@@ -178,6 +279,29 @@ await check('its drawer explains why, and has the record', async () => {
   if (standing) await page.waitForSelector('.drawer .record li, .drawer p.dim');
   await page.keyboard.press('e');
   await shot(page, 'drawer');
+});
+
+await check('the drawer shows the guidance of the site, step by step', async () => {
+  const guided = () => api('alarms').then(({ alarms }) => alarms.find((a) => a.guidance && a.label !== 'NORMAL'));
+  await until('no alarm has guidance', async () => (await guided()) !== undefined);
+  const a = await guided();
+  await page.goto(`${cable.url}/?lang=zh&theme=light#/alarms?sel=${encodeURIComponent(`${a.owner} ${a.alarm}`)}`);
+  await live(page);
+  await page.waitForSelector(`.guidance[data-guidance="${a.guidance}"] li`);
+  const shown = await page.textContent('.guidance');
+  const { text } = await api(`guidance/${a.guidance}`);
+  for (const step of text.matchAll(/^\d+\. (.+)$/gm)) must(shown.includes(step[1]), `the step is missing: ${step[1]}`);
+  must(!shown.includes('**') && !shown.includes('#'), 'the Markdown is shown raw');
+  await shot(page, 'guidance');
+});
+
+await check('an alarm without guidance says so, and is counted', async () => {
+  const bare = () => api('alarms').then(({ alarms }) => alarms.find((a) => !a.guidance && a.label !== 'NORMAL' && !a.masked));
+  await until('every alarm has guidance', async () => (await bare()) !== undefined);
+  const a = await bare();
+  await page.goto(`${cable.url}/?lang=zh&theme=light#/alarms?sel=${encodeURIComponent(`${a.owner} ${a.alarm}`)}`);
+  await live(page);
+  await page.waitForFunction(() => document.querySelector('.drawer .body')?.textContent?.includes('这条规则没有处置卡') && /\d+ 条无处置卡/.test(document.querySelector('.shown')?.textContent ?? ''));
 });
 
 await check('another is acknowledged by its button', async () => {
@@ -262,14 +386,25 @@ await check('each hazard source has its tile, in the order of the plan', async (
 
 await check('a tile with anything that does not protect never reads plain normal', async () => {
   await page.waitForSelector('.protecting li');
-  const tiles = await page.$$eval('.tile', (list) => list.map((x) => [x.dataset.hazard, x.querySelector('.state').textContent]));
-  const items = (await api('not-protecting')).items;
-  for (const [hazard, text] of tiles) {
-    const open = items.filter((i) => (i.hazard ?? '') === hazard).length;
-    // The list is read a moment later than the page read its own: only what stands in both counts.
-    if (open > 0 && text.includes('✓')) {
-      await page.waitForFunction((h) => !document.querySelector(`.tile[data-hazard="${h}"] .state`)?.textContent?.includes('✓'), hazard);
+  await until('a tile and the list of the centre disagree', async () => {
+    const items = (await api('not-protecting')).items;
+    const tiles = await page.$$eval('.tile', (list) => list.map((x) => [x.dataset.hazard, x.querySelector('.state').textContent]));
+    for (const [hazard, text] of tiles) {
+      const open = items.filter((i) => (i.hazard ?? '') === hazard).length;
+      if (open === 0 ? text.includes('未保护') : text.includes('✓') || !text.includes(`${open} 项未保护`)) return `${hazard} reads ${text} with ${open}`;
     }
+    return true;
+  });
+});
+
+await check('nothing moves when values change', async () => {
+  const places = () => page.$$eval('#banner, .tile, .tile .point, .mini, .side .panel', (list) => list.map((x) => { const r = x.getBoundingClientRect(); return [r.x, r.y, r.width, r.height].map(Math.round).join(); }).join(' '));
+  const was = await places();
+  const texts = () => page.$$eval('.tile .val', (list) => list.map((x) => x.textContent).join());
+  for (let changes = 0; changes < 4; changes += 1) {
+    const before = await texts();
+    await page.waitForFunction((t) => [...document.querySelectorAll('.tile .val')].map((x) => x.textContent).join() !== t, before);
+    must((await places()) === was, 'something moved');
   }
 });
 
@@ -296,6 +431,24 @@ await check('a point has a trend with its line, its limits and a table', async (
   await page.waitForSelector('.rows-table tbody tr');
   await page.keyboard.press('v');
 });
+
+if (!mocked) {
+  await check('an English reader understands every row', async () => {
+    const p = await open(1920, 2400, '?lang=en&theme=light#/alarms');
+    await live(p);
+    await p.waitForSelector('.line');
+    // What the site itself wrote stays as it is: names of points, of hazard sources, of gateways.
+    const own = [...(await api('points')).points.map((x) => x.description), ...site.hazards.map((h) => h.name), ...site.gateways.map((g) => g.name)].filter(Boolean).sort((a, b) => b.length - a.length);
+    const foreign = (selector) => p.$$eval(selector, (list, names) => list.map((x) => names.reduce((text, n) => text.replaceAll(n, ''), x.textContent)).filter((text) => /\p{Script=Han}/u.test(text)), own);
+    for (const selector of ['.line .text-cell', '.line .state-cell', '.line .prio', '.line .value-cell', '#banner .top']) must((await foreign(selector)).length === 0, (await foreign(selector))[0]);
+    await shot(p, 'alarms-en-light');
+    await p.goto(`${cable.url}/?lang=en&theme=light#/overview`);
+    await live(p);
+    await p.waitForSelector('.protecting li');
+    for (const selector of ['.protecting li', '.gateways li', '.tile .state', '.tile .fact']) must((await foreign(selector)).length === 0, (await foreign(selector))[0]);
+    await p.context().close();
+  });
+}
 
 for (const [width, height] of [[1920, 1080], [1366, 768]]) {
   await check(`no page scrolls at ${width} × ${height}`, async () => {
@@ -351,8 +504,10 @@ async function allStruck(p) {
 }
 
 await check('a cut cable strikes every value and counts the silence', async () => {
+  const cut_at = Date.now();
   cable.cut();
   await allStruck(page);
+  told.push(`cable cut → all values struck: ${((Date.now() - cut_at) / 1000).toFixed(1)} s`);
   await page.waitForFunction(() => document.querySelectorAll('main .bar .pointer').length === 0 || [...document.querySelectorAll('main .bar .pointer')].every((x) => getComputedStyle(x).display === 'none'));
   const age = await page.textContent('.lost-age');
   await page.waitForFunction((was) => document.querySelector('.lost-age')?.textContent !== was, age);
@@ -415,7 +570,37 @@ if (mocked) {
     await page.waitForSelector('.tile[data-hazard=DC7] .point .val.good');
   });
 }
+
+if (binary) {
+  await check('a centre that was killed comes back to the page by itself, whole', async () => {
+    const standing = (await api('alarms')).alarms.filter((a) => a.needs_ack && !a.masked);
+    must(standing.length > 0, 'nothing is unacknowledged');
+    // The page of the watch goes through the loss too: what it saw is told before.
+    await measured();
+    demo.child.kill('SIGKILL');
+    await allStruck(page);
+    await shot(page, 'centre-killed');
+    const from = Date.now();
+    await product(demo.port);
+    await live(page);
+    told.push(`centre started again → page live: ${((Date.now() - from) / 1000).toFixed(1)} s`);
+    must((await page.$$('#lost')).length === 0, 'the bar still stands');
+    await page.waitForSelector('.tile .val.good');
+    // What stood unacknowledged stands so still, in the centre and on the page.
+    const after = new Map((await api('alarms')).alarms.map((a) => [`${a.owner} ${a.alarm}`, a]));
+    for (const a of standing) must(after.get(`${a.owner} ${a.alarm}`)?.needs_ack, `${a.alarm} is gone`);
+    await page.goto(`${cable.url}/?lang=zh&theme=light#/alarms?seg=unacked`);
+    await live(page);
+    await until('the page lists another number than the centre', async () => {
+      const alarms = (await api('alarms')).alarms.filter((a) => a.needs_ack && !a.masked && !['SHELVED', 'SUPPRESSED', 'OUT_OF_SERVICE'].includes(a.label)).length;
+      const shown = Number(await attr(page, '.table', 'aria-rowcount'));
+      return shown === alarms || `${shown} of ${alarms}`;
+    });
+  });
+}
 await page.context().close();
+
+await measured();
 
 // ---- ten thousand rows ----
 
@@ -463,7 +648,15 @@ await check('neither scroll nor selection jumps when an alarm comes', async () =
 
 await browser.close();
 cable.close();
-for (const child of children) child.kill();
+// The demo commits and flushes before it goes: its folder goes after it.
+await Promise.all(children.map(async (child) => {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill();
+  const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  await once(child, 'exit');
+  clearTimeout(late);
+}));
 rmSync(work, { recursive: true, force: true });
-console.log(`${passed} passed, ${failed} failed`);
+for (const line of told) console.log(`told  ${line}`);
+console.log(`${passed} passed, ${failed} failed, ${((Date.now() - began) / 1000).toFixed(0)} s`);
 process.exit(failed === 0 ? 0 : 1);

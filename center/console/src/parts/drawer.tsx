@@ -1,6 +1,6 @@
 // The drawer beside the alarm list: what to do, why now, and the record of one occurrence.
 import { useEffect, useState } from 'preact/hooks';
-import { ackRefusal, markOf, modeOf, sign, stateOf, type Row } from '../alarm';
+import { ackRefusal, isUnknownOnly, markOf, modeOf, sign, stateOf, type Row } from '../alarm';
 import { get, type Occurrence } from '../api';
 import { acknowledge, pendingOf, refusalOf } from '../live/commands';
 import { link, plant, summarised } from '../live/plant';
@@ -109,8 +109,8 @@ function Why({ row, occurrence }: { row: Row; occurrence: Occurrence | null | 'l
         <code>{a.alarm}{a.limit !== null && ` ${sign(a.level)} ${limitText(a.limit)} ${a.unit}`} · {(ex?.rule_rev ?? a.rule_rev).slice(0, 12)}</code>
       </section>
       <section>
-        <h4>{t('why.text')}</h4>
-        {ex ? <p>{whole(language(), { ...a, text: ex.text })}</p> : <p class="dim">{t('why.none')}</p>}
+        <h4>{t(isUnknownOnly(a) ? 'state.unknown' : 'why.text')}</h4>
+        {isUnknownOnly(a) ? <p>{t('why.unknown')}</p> : ex ? <p>{whole(language(), { ...a, text: ex.text })}</p> : <p class="dim">{t('why.none')}</p>}
         <dl class="steps">
           {start !== null && <><dt>{clockMs(start)}</dt><dd>{t('why.start')}</dd></>}
           {ex?.on_delay_ms != null && <><dt>{(ex.on_delay_ms / 1000).toFixed(1)} s</dt><dd>{t('why.delay')}</dd></>}
