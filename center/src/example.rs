@@ -113,7 +113,7 @@ fn nobody() -> MqttAddress {
 fn point(tag: &str, hazard: &str, area: &str, class: &str, source: SourceIx) -> PointDef {
     PointDef {
         tag: tag.into(),
-        description: format!("{tag} 描述"),
+        description: format!("{tag} 描述").into(),
         hazard: hazard.into(),
         area: area.into(),
         class: class.into(),
@@ -140,10 +140,10 @@ fn point(tag: &str, hazard: &str, area: &str, class: &str, source: SourceIx) -> 
         on_delay: Duration::ZERO,
         off_delay: Duration::ZERO,
         priority: None,
-        sentinels: Vec::new(),
+        sentinels: Box::default(),
         life: Life::InService,
         calibration_due: None,
-        note: String::new(),
+        note: "".into(),
         span: 0..0,
     }
 }

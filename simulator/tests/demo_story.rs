@@ -150,11 +150,11 @@ fn points() -> Vec<PointDef> {
             let bit = matches!(cells["table"], "coil" | "discrete");
             PointDef {
                 tag: cells["tag"].into(),
-                description: String::new(),
+                description: "".into(),
                 hazard: cells["hazard"].into(),
-                area: String::new(),
+                area: "".into(),
                 class: cells["class"].into(),
-                unit: String::new(),
+                unit: "".into(),
                 low: number("low"),
                 high: number("high"),
                 source,
@@ -189,10 +189,10 @@ fn points() -> Vec<PointDef> {
                 on_delay: Duration::ZERO,
                 off_delay: Duration::ZERO,
                 priority: None,
-                sentinels: Vec::new(),
+                sentinels: Box::default(),
                 life: Life::InService,
                 calibration_due: None,
-                note: String::new(),
+                note: "".into(),
                 span: 0..0,
             }
         })

@@ -118,7 +118,7 @@ fn sample(line: &Line<'_>, plan: &Plan) -> Result<Arrived, (&'static str, String
             }
         }
     }
-    if !def.class.is_empty() && line.measurement != def.class {
+    if !def.class.is_empty() && *line.measurement != *def.class {
         return Err(forged(format!(
             "the measurement is `{}`, but `{tag}` is of class `{}`",
             line.measurement, def.class

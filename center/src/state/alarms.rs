@@ -197,5 +197,5 @@ pub(crate) fn active(t: &Transition) -> bool {
 pub(crate) fn description<'a>(plan: &'a Plan, tag: &str) -> &'a str {
     plan.points
         .find(tag)
-        .map_or("", |ix| plan.points.point(ix).description.as_str())
+        .map_or("", |ix| &plan.points.point(ix).description)
 }

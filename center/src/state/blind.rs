@@ -228,10 +228,10 @@ impl<'a> Build<'a> {
             self.items.push(Item {
                 kind,
                 tag: p.tag.to_string(),
-                hazard: p.hazard.clone(),
-                area: p.area.clone(),
+                hazard: p.hazard.to_string(),
+                area: p.area.to_string(),
                 gateway: self.plan.points.source(p.source).gateway.to_string(),
-                text: p.description.clone(),
+                text: p.description.to_string(),
                 owner: OWNER.into(),
                 ..blank()
             });

@@ -85,11 +85,11 @@ impl Sight {
 fn gateway_point(id: &Arc<str>, name: &str, source: SourceIx) -> PointDef {
     PointDef {
         tag: id.clone(),
-        description: name.to_owned(),
-        hazard: String::new(),
-        area: String::new(),
-        class: "gateway".to_owned(),
-        unit: String::new(),
+        description: name.into(),
+        hazard: "".into(),
+        area: "".into(),
+        class: "gateway".into(),
+        unit: "".into(),
         low: None,
         high: None,
         source,
@@ -104,10 +104,10 @@ fn gateway_point(id: &Arc<str>, name: &str, source: SourceIx) -> PointDef {
         on_delay: Duration::ZERO,
         off_delay: Duration::ZERO,
         priority: None,
-        sentinels: Vec::new(),
+        sentinels: Box::default(),
         life: Life::InService,
         calibration_due: None,
-        note: String::new(),
+        note: "".into(),
         span: 0..0,
     }
 }

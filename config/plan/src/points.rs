@@ -1,6 +1,6 @@
 //! The point table: rows to points, and what two rows may not both say.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +27,29 @@ const LONGEST_TAG: usize = 128;
 /// Where each tag was first said.
 type Tags = HashMap<Arc<str>, Span>;
 
+/// Hazard sources, areas, classes and units: a site has few, and every point names some.
+#[derive(Default)]
+struct Shared(HashSet<Arc<str>>);
+
+impl Shared {
+    fn out_of(&mut self, mut point: PointDef) -> PointDef {
+        for text in [
+            &mut point.hazard,
+            &mut point.area,
+            &mut point.class,
+            &mut point.unit,
+        ] {
+            match self.0.get(text) {
+                Some(one) => *text = Arc::clone(one),
+                None => {
+                    self.0.insert(Arc::clone(text));
+                }
+            }
+        }
+        point
+    }
+}
+
 /// What points may name, and the table that they fill.
 pub(crate) struct PointReader<'a> {
     pub(crate) file: &'a Path,
@@ -42,6 +65,7 @@ impl PointReader<'_> {
         let mut tags = Tags::new();
         let mut places = Places::default();
         let mut once = Once::default();
+        let mut shared = Shared::default();
         let mut points = 0usize;
         for row in rows {
             if row.cells.iter().all(|c| c.text.trim().is_empty()) {
@@ -59,6 +83,7 @@ impl PointReader<'_> {
                     row: &row,
                 };
                 places.add(faults, &r, &point);
+                let point = shared.out_of(point);
                 // A duplicate tag was said already; nothing else can refuse a point.
                 let _ = self.table.add(point);
             }
@@ -208,11 +233,11 @@ impl PointReader<'_> {
         let (poll, expected_interval, stale_after) = timing?;
         Some(PointDef {
             tag: "".into(),
-            description: r.words(C::Description).unwrap_or_default().to_owned(),
-            hazard: hazard?,
-            area: area?,
-            class: class?.into_owned(),
-            unit: r.words(C::Unit).map(cell::unit).unwrap_or_default(),
+            description: r.words(C::Description).unwrap_or_default().into(),
+            hazard: hazard?.into(),
+            area: area?.into(),
+            class: class?.into(),
+            unit: r.words(C::Unit).map(cell::unit).unwrap_or_default().into(),
             low: range.0,
             high: range.1,
             source: source?.ix,
@@ -227,10 +252,10 @@ impl PointReader<'_> {
             on_delay,
             off_delay,
             priority,
-            sentinels,
+            sentinels: sentinels.into(),
             life: life.flatten().unwrap_or(Life::InService),
-            calibration_due,
-            note: r.words(C::Note).unwrap_or_default().to_owned(),
+            calibration_due: calibration_due.map(Into::into),
+            note: r.words(C::Note).unwrap_or_default().into(),
             span: r.span(),
         })
     }

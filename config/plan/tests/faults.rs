@@ -690,7 +690,7 @@ fn a_table_as_integrators_send_it() {
     assert_eq!((p.limits.h, p.limits.hh), (Some(11.5), Some(12.2)));
     assert_eq!(p.on_delay, std::time::Duration::from_secs(5));
     assert_eq!(p.poll, davy_points::PollClass::Normal);
-    assert_eq!(p.unit, "m");
+    assert_eq!(&*p.unit, "m");
     assert_eq!(p.stale_after, p.expected_interval * 3);
     let davy_points::Binding::Modbus(m) = &p.binding else {
         panic!("not Modbus");

@@ -260,15 +260,15 @@ pub struct PointDef {
     /// 位号, unique in the site.
     pub tag: Arc<str>,
     /// Words for people.
-    pub description: String,
-    /// Hazard source (重大危险源) id, or empty.
-    pub hazard: String,
+    pub description: Box<str>,
+    /// Hazard source (重大危险源) id, or empty. A site has few, its points share them.
+    pub hazard: Arc<str>,
     /// Area id, or empty.
-    pub area: String,
+    pub area: Arc<str>,
     /// Instrument class that rules select by: `tank_level`, `gas_toxic`, ….
-    pub class: String,
+    pub class: Arc<str>,
     /// Engineering unit as written, normalised (`m`, `%LEL`, `mg/m³`).
-    pub unit: String,
+    pub unit: Arc<str>,
     /// Low end of the range.
     pub low: Option<f64>,
     /// High end of the range.
@@ -298,13 +298,13 @@ pub struct PointDef {
     /// Priority of all the table's limits; none: LL and HH 1, L and H 2.
     pub priority: Option<Priority>,
     /// Raw values that mean "no value".
-    pub sentinels: Vec<f64>,
+    pub sentinels: Box<[f64]>,
     /// Life of the point.
     pub life: Life,
     /// Calibration due date as `YYYY-MM-DD`, where given.
-    pub calibration_due: Option<String>,
+    pub calibration_due: Option<Box<str>>,
     /// Remark.
-    pub note: String,
+    pub note: Box<str>,
     /// Where its row stands in the point table (bytes); 0..0 where it has none.
     pub span: Span,
 }

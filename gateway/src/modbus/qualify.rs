@@ -97,7 +97,7 @@ impl Qualifier {
             current: raw
                 .filter(|(low, high)| s.signal == Signal::Ma4To20 && low != high)
                 .map(|(low, high)| (low, 16.0 / (high - low))),
-            sentinels: def.sentinels.clone().into_boxed_slice(),
+            sentinels: def.sentinels.clone(),
             status: status.map(|s| (s.fault_mask, s.inhibit_mask)),
         }
     }
@@ -258,9 +258,9 @@ mod tests {
         });
         let mut def = PointDef {
             tag: "LT-1".into(),
-            description: String::new(),
-            hazard: String::new(),
-            area: String::new(),
+            description: "".into(),
+            hazard: "".into(),
+            area: "".into(),
             class: "tank_level".into(),
             unit: "%".into(),
             low: None,
@@ -277,10 +277,10 @@ mod tests {
             on_delay: Duration::ZERO,
             off_delay: Duration::ZERO,
             priority: None,
-            sentinels: Vec::new(),
+            sentinels: Box::default(),
             life: Life::InService,
             calibration_due: None,
-            note: String::new(),
+            note: "".into(),
             span: 0..0,
         };
         change(&mut def);
@@ -413,7 +413,7 @@ mod tests {
     #[test]
     fn a_sentinel_is_a_number_or_the_bits_of_the_register() {
         let d = def(|d| {
-            d.sentinels = vec![32_768.0, -999.0, f64::from(0x7F7F_FFFFu32)];
+            d.sentinels = [32_768.0, -999.0, f64::from(0x7F7F_FFFFu32)].into();
             d.scaling.scale = 0.1;
         });
         for raw in [

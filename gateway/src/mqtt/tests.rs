@@ -17,11 +17,11 @@ const NOW: Timestamp = Timestamp(1_600_000_000_000_000_000);
 fn point(tag: &str, source: SourceIx, topic: &str, path: Option<&str>) -> PointDef {
     PointDef {
         tag: Arc::from(tag),
-        description: String::new(),
-        hazard: String::new(),
-        area: String::new(),
+        description: "".into(),
+        hazard: "".into(),
+        area: "".into(),
         class: "gas".into(),
-        unit: String::new(),
+        unit: "".into(),
         low: None,
         high: None,
         source,
@@ -39,10 +39,10 @@ fn point(tag: &str, source: SourceIx, topic: &str, path: Option<&str>) -> PointD
         on_delay: Duration::ZERO,
         off_delay: Duration::ZERO,
         priority: None,
-        sentinels: Vec::new(),
+        sentinels: Box::default(),
         life: Life::InService,
         calibration_due: None,
-        note: String::new(),
+        note: "".into(),
         span: 0..0,
     }
 }

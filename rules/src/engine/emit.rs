@@ -130,9 +130,9 @@ impl Engine {
                     let point = self.table.point(p);
                     (
                         point.tag.clone(),
-                        point.hazard.as_str().into(),
-                        point.area.as_str().into(),
-                        point.unit.as_str().into(),
+                        point.hazard.clone(),
+                        point.area.clone(),
+                        point.unit.clone(),
                         About::Point(point),
                     )
                 }

@@ -296,10 +296,10 @@ impl Engine {
         let intervals = points
             .iter()
             .map(|p| crate::language::ns(self.table.point(*p).expected_interval));
-        let same = |field: fn(&davy_points::PointDef) -> &String| -> Arc<str> {
+        let same = |field: fn(&davy_points::PointDef) -> &Arc<str>| -> Arc<str> {
             let mut values = points.iter().map(|p| field(self.table.point(*p)));
             match values.next() {
-                Some(first) if values.all(|v| v == first) => first.as_str().into(),
+                Some(first) if values.all(|v| v == first) => first.clone(),
                 _ => "".into(),
             }
         };

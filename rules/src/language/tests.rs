@@ -15,12 +15,12 @@ fn site() -> PointTable {
         hh: Some(90.0),
     };
     let mut b = plant::point("LT-101B");
-    b.description = "液位".to_owned();
+    b.description = "液位".into();
     b.high = Some(14.0);
     b.deadband = 0.1;
     let mut flow = plant::point("FT-101");
-    flow.class = "flow".to_owned();
-    flow.hazard = "TF4".to_owned();
+    flow.class = "flow".into();
+    flow.hazard = "TF4".into();
     let mut planned = plant::point("LT-900");
     planned.life = Life::Planned;
     plant::table([a, b, flow, planned])

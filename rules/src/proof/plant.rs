@@ -10,11 +10,11 @@ pub(crate) fn point(tag: &str) -> PointDef {
     let source = sources.add_source(source("plc", false));
     PointDef {
         tag: tag.into(),
-        description: String::new(),
-        hazard: "TF3".to_owned(),
-        area: "north".to_owned(),
-        class: "tank_level".to_owned(),
-        unit: "m".to_owned(),
+        description: "".into(),
+        hazard: "TF3".into(),
+        area: "north".into(),
+        class: "tank_level".into(),
+        unit: "m".into(),
         low: Some(0.0),
         high: Some(100.0),
         source,
@@ -29,10 +29,10 @@ pub(crate) fn point(tag: &str) -> PointDef {
         on_delay: Duration::ZERO,
         off_delay: Duration::ZERO,
         priority: None,
-        sentinels: Vec::new(),
+        sentinels: Box::default(),
         life: Life::InService,
         calibration_due: None,
-        note: String::new(),
+        note: "".into(),
         span: 0..0,
     }
 }

@@ -495,7 +495,7 @@ mod tests {
         let mut gauge = holding("LT-1", 0, ModbusType::F32);
         gauge.low = Some(0.0);
         gauge.high = Some(14.0);
-        "tank_level".clone_into(&mut gauge.class);
+        gauge.class = "tank_level".into();
         let head = point(
             "AT-1",
             "gas_toxic",

@@ -16,11 +16,11 @@ pub(crate) fn point(tag: &str, class: &str, binding: Binding) -> PointDef {
     });
     PointDef {
         tag: tag.into(),
-        description: String::new(),
-        hazard: String::new(),
-        area: String::new(),
-        class: class.to_owned(),
-        unit: String::new(),
+        description: "".into(),
+        hazard: "".into(),
+        area: "".into(),
+        class: class.into(),
+        unit: "".into(),
         low: None,
         high: None,
         source,
@@ -35,10 +35,10 @@ pub(crate) fn point(tag: &str, class: &str, binding: Binding) -> PointDef {
         on_delay: Duration::ZERO,
         off_delay: Duration::ZERO,
         priority: None,
-        sentinels: Vec::new(),
+        sentinels: Box::default(),
         life: Life::InService,
         calibration_due: None,
-        note: String::new(),
+        note: "".into(),
         span: 0..0,
     }
 }

@@ -38,7 +38,7 @@ impl Collector {
             if !drop && !fan {
                 continue;
             }
-            let at = match found.iter().position(|(h, _)| *h == def.hazard) {
+            let at = match found.iter().position(|(h, _)| **h == *def.hazard) {
                 Some(at) => at,
                 None => {
                     found.push((

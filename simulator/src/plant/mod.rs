@@ -211,7 +211,7 @@ mod tests {
         [ll, l, h, hh]: [Option<f64>; 4],
     ) -> PointDef {
         let mut def = holding(tag, 0, ModbusType::F32);
-        class.clone_into(&mut def.class);
+        def.class = class.into();
         def.low = Some(low);
         def.high = Some(high);
         def.limits = Limits { ll, l, h, hh };
@@ -275,7 +275,7 @@ mod tests {
                     def.limits.h.is_none_or(|h| high < h),
                     "{tag} {high} seed {seed}"
                 );
-                if def.class == "tank_level" {
+                if &*def.class == "tank_level" {
                     assert!(high - low >= 0.02, "{tag} looks stuck: {low} to {high}");
                 }
             }
@@ -396,7 +396,7 @@ mod tests {
         fan.hazard = "DUST".into();
         points.push(fan);
         for def in &mut points {
-            if def.class == "dust_dp" {
+            if &*def.class == "dust_dp" {
                 def.hazard = "DUST".into();
             }
         }

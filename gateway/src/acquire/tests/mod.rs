@@ -94,11 +94,11 @@ impl Site {
         };
         let mut def = PointDef {
             tag: format!("P-{}", self.table.len()).into(),
-            description: String::new(),
-            hazard: String::new(),
-            area: String::new(),
+            description: "".into(),
+            hazard: "".into(),
+            area: "".into(),
             class: "tank_level".into(),
-            unit: String::new(),
+            unit: "".into(),
             low: None,
             high: None,
             source,
@@ -113,10 +113,10 @@ impl Site {
             on_delay: Duration::ZERO,
             off_delay: Duration::ZERO,
             priority: None,
-            sentinels: Vec::new(),
+            sentinels: Box::default(),
             life: Life::InService,
             calibration_due: None,
-            note: String::new(),
+            note: "".into(),
             span: 0..0,
         };
         change(&mut def, &mut binding);

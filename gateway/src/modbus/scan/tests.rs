@@ -17,9 +17,9 @@ fn block(deadband: Option<f64>, change: impl Fn(&mut PointDef)) -> BlockState {
     let spans = [10, 11].map(|address| {
         let mut def = PointDef {
             tag: format!("P-{address}").into(),
-            description: String::new(),
-            hazard: String::new(),
-            area: String::new(),
+            description: "".into(),
+            hazard: "".into(),
+            area: "".into(),
             class: "tank_level".into(),
             unit: "%".into(),
             low: None,
@@ -43,10 +43,10 @@ fn block(deadband: Option<f64>, change: impl Fn(&mut PointDef)) -> BlockState {
             on_delay: Duration::ZERO,
             off_delay: Duration::ZERO,
             priority: None,
-            sentinels: vec![999.0],
+            sentinels: [999.0].into(),
             life: Life::InService,
             calibration_due: None,
-            note: String::new(),
+            note: "".into(),
             span: 0..0,
         };
         change(&mut def);

@@ -122,7 +122,7 @@ impl Site {
         self.table
             .add(PointDef {
                 tag: tag.into(),
-                description: String::new(),
+                description: "".into(),
                 hazard: "TF1".into(),
                 area: "A".into(),
                 class: "tank_level".into(),
@@ -141,10 +141,10 @@ impl Site {
                 on_delay: Duration::ZERO,
                 off_delay: Duration::ZERO,
                 priority: None,
-                sentinels: Vec::new(),
+                sentinels: Box::default(),
                 life: Life::InService,
                 calibration_due: None,
-                note: String::new(),
+                note: "".into(),
                 span: 0..0,
             })
             .expect("a new tag");
