@@ -52,6 +52,21 @@ impl<'de> Deserialize<'de> for Priority {
     }
 }
 
+impl schemars::JsonSchema for Priority {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Priority".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "Alarm priority: 1 critical, 2 high, 3 medium, 4 low.",
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 4,
+        })
+    }
+}
+
 /// The life of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,7 +1,9 @@
 //! Quality is a class and a reason, sent as the OPC code that plants know.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How far a value may be believed, with the reason (`formats.md` section 1).
@@ -153,6 +155,21 @@ impl<'de> Deserialize<'de> for Quality {
         let code = u8::deserialize(d)?;
         Quality::from_code(code)
             .ok_or_else(|| serde::de::Error::custom(format!("{code} is no quality code")))
+    }
+}
+
+impl JsonSchema for Quality {
+    fn schema_name() -> Cow<'static, str> {
+        "Quality".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let codes = Quality::ALL.map(|q| json_schema!({ "const": q.code(), "title": q.name() }));
+        json_schema!({
+            "description": "OPC quality code: a class and a reason.",
+            "type": "integer",
+            "oneOf": codes,
+        })
     }
 }
 

@@ -368,6 +368,8 @@ impl EngineThread {
                     owner: self.seed.cfg.id.clone(),
                     seq,
                     alarms,
+                    part: 1,
+                    parts: 1,
                 }));
             }
         }

@@ -4,9 +4,13 @@
 //! sections 4 and 5. May not live here: rule kinds, windows, clocks. Read first: [`Regions`].
 
 mod lifecycle;
+mod link;
 mod record;
+mod schema;
 
 pub use lifecycle::{Event, step};
+pub use link::{Acked, Beat, Presence, Resend, SnapshotGet, Status, Unreadable, read};
+pub use schema::schemas;
 
 pub use record::{
     Cause, Command, CommandResult, Condition, Eval, Flag, Label, Level, OutOfService, Outcome,

@@ -5,13 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use davy_points::{Priority, Quality, Timestamp, Value};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Schema version that every record carries.
 pub const VERSION: u32 = 1;
 
 /// Level of an alarm within its rule. `alarm` = `rule/tag/level`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Low low.
@@ -59,7 +62,7 @@ impl fmt::Display for Level {
 }
 
 /// Where the condition stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// The exit condition holds.
@@ -74,7 +77,7 @@ pub enum Condition {
 }
 
 /// Whether the condition can be evaluated now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Eval {
     /// On Good input.
@@ -85,7 +88,7 @@ pub enum Eval {
 }
 
 /// A shelf. Deadlines are wall time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Shelve {
     /// Ends when the current occurrence (or the next) clears, at the latest at `until`.
@@ -101,7 +104,7 @@ pub enum Shelve {
 }
 
 /// Out of service under a permit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutOfService {
     /// Permit id.
     pub permit: String,
@@ -110,7 +113,7 @@ pub struct OutOfService {
 }
 
 /// State of one alarm as orthogonal regions. The ISA label is derived, never stored.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Regions {
     /// Where the condition stands.
     pub condition: Condition,
@@ -140,7 +143,9 @@ pub struct Regions {
 }
 
 /// The words of ISA-18.2 (its letters differ between editions).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Label {
     /// Nothing stands.
@@ -194,7 +199,7 @@ impl Regions {
 }
 
 /// Regions before and after a transition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RegionsChange {
     /// Before.
     pub before: Regions,
@@ -203,7 +208,9 @@ pub struct RegionsChange {
 }
 
 /// Why a transition happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)] // the words are the specification's own: formats.md section 4
 pub enum Cause {
@@ -232,7 +239,9 @@ pub enum Cause {
 }
 
 /// Marks on a transition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)] // the words are the specification's own: formats.md section 4
 pub enum Flag {
@@ -251,9 +260,10 @@ pub enum Flag {
 ///
 /// The engine makes it without `prev` and `hash`; the journal adds both. `hash` is the SHA-256 of
 /// the stored bytes, which hold `prev` and no `hash`; on the wire `hash` is the last field.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Transition {
     /// Schema version.
+    #[schemars(range(min = 1, max = 1))]
     pub v: u32,
     /// Gapless per owner, from 1.
     pub seq: u64,
@@ -333,7 +343,7 @@ pub struct Transition {
 }
 
 /// What a command asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)] // ISA-18.2 verbs
 pub enum Verb {
@@ -351,9 +361,10 @@ pub enum Verb {
 }
 
 /// A command from a person, addressed by occurrence or by alarm (`formats.md` section 5).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Command {
     /// Schema version.
+    #[schemars(range(min = 1, max = 1))]
     pub v: u32,
     /// Applied once however often it arrives.
     pub id: String,
@@ -383,7 +394,7 @@ pub struct Command {
 }
 
 /// What became of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The transition with `seq` is its effect.
@@ -393,7 +404,7 @@ pub enum Outcome {
 }
 
 /// Why a command was rejected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rejection {
     /// It has been acknowledged already.
@@ -417,9 +428,10 @@ pub enum Rejection {
 }
 
 /// Answer to a command (`formats.md` section 5).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandResult {
     /// Schema version.
+    #[schemars(range(min = 1, max = 1))]
     pub v: u32,
     /// The command.
     pub id: String,
@@ -434,16 +446,17 @@ pub struct CommandResult {
 }
 
 /// One alarm that is not at rest, with its latest record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StandingAlarm {
     /// The latest transition of the alarm: what it is, and its regions.
     pub last: Transition,
 }
 
 /// All standing alarms of an owner at a `seq` (`formats.md` section 5, `snapshot`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// Schema version.
+    #[schemars(range(min = 1, max = 1))]
     pub v: u32,
     /// Owner.
     pub owner: Arc<str>,
@@ -451,4 +464,14 @@ pub struct Snapshot {
     pub seq: u64,
     /// Alarms whose label is not NORMAL or that are UNKNOWN.
     pub alarms: Vec<StandingAlarm>,
+    /// Which part this is, from 1: a long one comes in several messages.
+    #[serde(default = "one")]
+    pub part: u32,
+    /// How many parts there are.
+    #[serde(default = "one")]
+    pub parts: u32,
+}
+
+const fn one() -> u32 {
+    1
 }
