@@ -111,10 +111,18 @@ fn restore_alarms(
         .collect();
     names.sort_by_key(|name| split(name).1);
     for name in &names {
+        let mut unreadable = 0;
         for record in received.read().received_latest_per_alarm(name)? {
-            if let Some(t) = transition(&record) {
-                live.alarms.commit(record.center_seq, t);
+            match transition(&record) {
+                Some(t) => live.alarms.commit(record.center_seq, t),
+                None => unreadable += 1,
             }
+        }
+        if unreadable > 0 {
+            tracing::error!(
+                owner = name,
+                "{unreadable} alarms have a newest record that this program cannot read, and are not shown until their owner tells more: was it stored by a newer version?"
+            );
         }
     }
     let gateways: Vec<Arc<str>> = live.gateways.iter().map(|g| g.id.clone()).collect();

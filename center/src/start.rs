@@ -165,6 +165,7 @@ pub async fn start(cfg: CenterConfig) -> Result<Center, StartError> {
         watch: watch.clone(),
         recorder: recorder.clone(),
         failures: 0,
+        newer: std::collections::HashSet::new(),
     };
     let tasks = vec![
         tokio::spawn(serve(listener, app, stopping.clone())),

@@ -11,7 +11,7 @@ use davy_journal::{
     ReceivedReader, ReceivedRecord, Row, Series, SeriesPoint, SeriesReader, StoreError, Trend,
 };
 use davy_points::Timestamp;
-use davy_rules::alarm::Transition;
+use davy_rules::alarm::{self, Transition};
 
 use crate::ingest::samples::Arrived;
 use crate::room::Room;
@@ -21,7 +21,7 @@ pub(crate) type RawRecord = ReceivedRecord;
 
 /// The record as a transition; none where it cannot be read as one.
 pub(crate) fn transition(record: &RawRecord) -> Option<Arc<Transition>> {
-    serde_json::from_slice(&record.wire).ok().map(Arc::new)
+    alarm::read(&record.wire).ok().map(Arc::new)
 }
 
 /// Why the store could not answer.

@@ -28,6 +28,11 @@ pub(crate) enum Command {
     Check(Check),
     /// Look after the alarm journal.
     Journal(Journal),
+    /// The JSON Schemas of the records that other programs read; without a name, their list.
+    Schema {
+        /// Of which record.
+        name: Option<String>,
+    },
 }
 
 impl Command {

@@ -8,6 +8,7 @@ mod journal;
 mod logging;
 mod replay;
 mod run;
+mod schema;
 mod site;
 
 use std::process::ExitCode;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Center(center) => run::main(&center, run::Part::Center),
         Command::Check(check) => site::check(&check),
         Command::Journal(journal) => journal::main(&journal),
+        Command::Schema { name } => schema::main(name.as_deref()),
     }
     .into()
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use davy_journal::JournalReader;
 use davy_points::Timestamp;
-use davy_rules::alarm::Transition;
+use davy_rules::alarm::{self, Transition};
 use davy_rules::engine::{Engine, Envelope, Identity};
 use davy_rules::proof::{LogStart, replay};
 
@@ -138,7 +138,7 @@ fn read(log: &Path) -> Result<(LogStart, Vec<Envelope>), String> {
         .next()
         .ok_or_else(|| at(1, &"the log is empty"))?
         .map_err(|e| at(1, &e))?;
-    let start = serde_json::from_str(&first).map_err(|e| at(1, &e))?;
+    let start = alarm::read(first.as_bytes()).map_err(|e| at(1, &e))?;
     let mut envelopes = Vec::new();
     let mut torn = None;
     for (n, line) in lines.enumerate() {
@@ -152,4 +152,35 @@ fn read(log: &Path) -> Result<(LogStart, Vec<Envelope>), String> {
         }
     }
     Ok((start, envelopes))
+}
+
+#[cfg(test)]
+mod tests {
+    fn read(log: &str) -> Result<usize, String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("log");
+        std::fs::write(&path, log).expect("written");
+        super::read(&path)
+            .map(|(_, envelopes)| envelopes.len())
+            .map_err(|e| e.replace(&path.display().to_string(), "LOG"))
+    }
+
+    #[test]
+    fn a_log_is_read_past_what_is_not_known_and_refused_where_it_cannot_be_trusted() {
+        let start = r#"{"v":1,"later":{},"plan_rev":"p","mono":0,"wall":0,"restored":{"image":null,"transitions":[],"stopped_at":null}}"#;
+        let tick = r#"{"seq":1,"later":0,"mono":0,"wall":0,"input":"tick"}"#;
+        assert_eq!(read(&format!("{start}\n{tick}\n{tick}\n")), Ok(2));
+        assert_eq!(
+            read(&format!("{start}\n{tick}\n{{\"seq\":2,\"mo")),
+            Ok(1),
+            "a last line that was torn by a kill"
+        );
+        assert_eq!(
+            read(&start.replace("\"v\":1", "\"v\":2")).expect_err("refused"),
+            "LOG line 1: its schema version is 2, this program knows 1: update this program; it must be an input log as `--input-log` writes it"
+        );
+        let torn = read(&format!("{start}\n{{}}\n{tick}\n")).expect_err("refused");
+        assert!(torn.starts_with("LOG line 2: missing field"), "{torn}");
+        assert!(read("").is_err());
+    }
 }

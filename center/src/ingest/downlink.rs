@@ -1,14 +1,15 @@
 //! What gateways tell: read, handed on, acknowledged by whoever made it durable.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use davy_rules::alarm::{Beat, Status};
 use rumqttc::{AsyncClient, Publish};
 
-use super::intake::{self, Message};
+use super::intake::{self, Message, Refusal};
 use super::link::{Ack, Dial, Hears};
 use super::recorder::{Job, Recorder};
 use crate::room::Room;
-use crate::state::gateways::{BeatMessage, StatusMessage};
 use crate::watch::Watch;
 
 /// The subscribing connection.
@@ -18,6 +19,9 @@ pub(crate) struct Downlink {
     pub recorder: Recorder,
     /// Attempts that failed since the last connection that held.
     pub failures: u32,
+    /// Topics of which it was said that they speak a newer version, until they do no more. Only
+    /// topics of this plan's gateways come here.
+    pub newer: HashSet<String>,
 }
 
 impl Downlink {
@@ -37,7 +41,7 @@ impl Downlink {
         }
     }
 
-    fn status(&self, owner: &str, s: StatusMessage) {
+    fn status(&self, owner: &str, s: Status) {
         let mut live = self.room.write();
         if let Some(g) = live.gateways.get_mut(owner) {
             let journal_ends = g.status(s);
@@ -58,7 +62,7 @@ impl Downlink {
         self.room.tell_gateway(owner);
     }
 
-    fn beat(&self, owner: &Arc<str>, b: &BeatMessage) {
+    fn beat(&self, owner: &Arc<str>, b: &Beat) {
         self.room.metrics.beats.with_label_values(&[owner]).inc();
         let now = self.room.now();
         let mut live = self.room.write();
@@ -98,7 +102,10 @@ impl Hears for Downlink {
             intake::read(plan, &owner, kind, &publish.payload).map(|m| (owner, m))
         });
         let (owner, message) = match read {
-            Ok(read) => read,
+            Ok(read) => {
+                self.newer.remove(&publish.topic);
+                read
+            }
             Err(why) => {
                 // Acknowledged: poison must not come again for ever.
                 let lane = publish.topic.rsplit('/').next().unwrap_or("");
@@ -107,7 +114,12 @@ impl Hears for Downlink {
                     _ => "other",
                 };
                 self.room.metrics.malformed.with_label_values(&[lane]).inc();
-                tracing::warn!(topic = publish.topic, "a message was refused: {why}");
+                // A newer gateway says it every second: one clear line, and the counter.
+                let again = matches!(why, Refusal::NewerVersion(_))
+                    && !self.newer.insert(publish.topic.clone());
+                if !again {
+                    tracing::warn!(topic = publish.topic, "a message was refused: {why}");
+                }
                 ack.give();
                 return Ok(());
             }

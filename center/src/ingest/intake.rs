@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use davy_plan::Plan;
-use davy_rules::alarm::{CommandResult, Flag, Snapshot, Transition, VERSION};
-use serde::Deserialize;
+use davy_rules::alarm::{
+    self, Beat, CommandResult, Flag, Snapshot, Status, Transition, Unreadable, VERSION,
+};
 use serde::de::DeserializeOwned;
-
-use crate::state::gateways::{BeatMessage, StatusMessage};
 
 /// What a gateway can tell (`formats.md` section 5).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Message {
-    Status(StatusMessage),
-    Beat(BeatMessage),
+    Status(Status),
+    Beat(Beat),
     Transition(Arc<Transition>),
     /// Told before its journal confirmed it; the sealed record follows.
     Unjournalled(Arc<Transition>),
@@ -61,12 +60,12 @@ pub(crate) fn read(
 ) -> Result<Message, Refusal> {
     match kind {
         "status" => {
-            let m: StatusMessage = parse(payload)?;
+            let m: Status = parse(payload)?;
             same(&m.owner, owner)?;
             Ok(Message::Status(m))
         }
         "beat" => {
-            let m: BeatMessage = parse(payload)?;
+            let m: Beat = parse(payload)?;
             same(&m.owner, owner)?;
             Ok(Message::Beat(m))
         }
@@ -99,16 +98,10 @@ pub(crate) fn read(
 }
 
 fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Refusal> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        v: u64,
-    }
-    let malformed = |e: serde_json::Error| Refusal::Malformed(e.to_string());
-    let Versioned { v } = serde_json::from_slice(payload).map_err(malformed)?;
-    if v > u64::from(VERSION) {
-        return Err(Refusal::NewerVersion(v));
-    }
-    serde_json::from_slice(payload).map_err(malformed)
+    alarm::read(payload).map_err(|why| match why {
+        Unreadable::Newer(v) => Refusal::NewerVersion(v),
+        Unreadable::Malformed(why) => Refusal::Malformed(why),
+    })
 }
 
 fn same(found: &str, expected: &str) -> Result<(), Refusal> {
@@ -147,6 +140,29 @@ mod tests {
                 Err(Refusal::ForeignTopic),
                 "{foreign}"
             );
+        }
+    }
+
+    #[test]
+    fn every_record_is_read_past_fields_that_are_not_known_and_refused_in_a_higher_version() {
+        let plan = example::plan();
+        let sealed = serde_json::to_string(&example::transition("gw-01", 7)).expect("JSON");
+        let snapshot = format!(
+            r#"{{"v":1,"owner":"gw-01","seq":7,"alarms":[{{"last":{sealed},"later":1}}]}}"#
+        );
+        for (kind, known) in [
+            ("status", r#"{"v":1,"owner":"gw-01","state":"online"}"#),
+            ("beat", r#"{"v":1,"owner":"gw-01","tick":1}"#),
+            ("transition", sealed.as_str()),
+            ("result", r#"{"v":1,"id":"c","outcome":"applied","seq":7}"#),
+            ("snapshot", snapshot.as_str()),
+        ] {
+            let read = |text: String| super::read(&plan, "gw-01", kind, text.as_bytes());
+            let later = known.replacen(r#""v":1"#, r#""later":{"v":9},"v":1"#, 1);
+            assert_eq!(read(later), read(known.to_owned()), "{kind}");
+            assert!(read(known.to_owned()).is_ok(), "{kind}");
+            let newer = known.replacen(r#""v":1"#, r#""v":2"#, 1);
+            assert_eq!(read(newer), Err(Refusal::NewerVersion(2)), "{kind}");
         }
     }
 

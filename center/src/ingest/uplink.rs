@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use davy_points::Mono;
+use davy_rules::alarm::{Acked, Resend, SnapshotGet, VERSION};
 use hmac::{Hmac, KeyInit, Mac};
 use rumqttc::{AsyncClient, Publish, QoS};
+use serde::Serialize;
 use sha2::Sha256;
 use tokio::sync::watch;
 
@@ -147,13 +149,18 @@ impl Said {
         let mut live = room.write();
         for g in live.gateways.iter_mut() {
             if self.acked.get(&g.id) != Some(&g.acked_seq) {
-                let payload = format!(r#"{{"v":1,"owner":"{}","seq":{}}}"#, g.id, g.acked_seq);
-                if publish(&g.id, "acked", true, payload.into_bytes()) {
+                let acked = json(&Acked {
+                    v: VERSION,
+                    owner: g.id.clone(),
+                    seq: g.acked_seq,
+                });
+                if publish(&g.id, "acked", true, acked) {
                     self.acked.insert(g.id.clone(), g.acked_seq);
                 }
             }
             if g.ask_snapshot {
-                let asked = publish(&g.id, "snapshot/get", false, br#"{"v":1}"#.to_vec());
+                let get = json(&SnapshotGet { v: VERSION });
+                let asked = publish(&g.id, "snapshot/get", false, get);
                 g.ask_snapshot = !asked;
             }
             if let Some(after) = g.resend_after {
@@ -161,8 +168,8 @@ impl Said {
                     .asked
                     .get(&g.id)
                     .is_some_and(|(a, at)| *a == after && now.since(*at) < ASK_AGAIN);
-                let payload = format!(r#"{{"v":1,"after":{after}}}"#);
-                if !lately && publish(&g.id, "resend", false, payload.into_bytes()) {
+                let resend = json(&Resend { v: VERSION, after });
+                if !lately && publish(&g.id, "resend", false, resend) {
                     self.asked.insert(g.id.clone(), (after, now));
                     g.resend_after = None;
                 }
@@ -187,6 +194,11 @@ impl Said {
             }
         }
     }
+}
+
+fn json(record: &impl Serialize) -> Vec<u8> {
+    // Our own types: no map with odd keys, nothing that can fail.
+    serde_json::to_vec(record).unwrap_or_default()
 }
 
 /// The command's JSON; where there is a key, with `,"sig":"<hex HMAC-SHA-256 of the JSON without

@@ -15,6 +15,7 @@ mod history;
 pub(crate) mod hub;
 mod journal;
 mod points;
+mod schemas;
 mod site;
 mod stream;
 mod write;
@@ -68,6 +69,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v1/commands/{id}", get(commands::get))
         .route("/api/v1/stream", get(stream::get))
         .route("/api/v1/openapi.json", get(site::openapi))
+        .route("/api/v1/schemas", get(schemas::list))
+        .route("/api/v1/schemas/{file}", get(schemas::get))
         .route("/api/v2/write", post(write::post))
         .route("/metrics", get(health::metrics))
         .route("/health", get(health::get))

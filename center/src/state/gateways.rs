@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use davy_plan::Plan;
 use davy_points::{Mono, Timestamp};
-use serde::{Deserialize, Serialize};
+use davy_rules::alarm::{Beat, Presence, Status};
+use serde::Serialize;
 
 use super::points::{Now, Seen};
 use crate::clock::millis;
@@ -13,9 +14,8 @@ use crate::clock::millis;
 /// and transitions travel on different connections and may pass each other.
 const BEATS_TO_BELIEVE: u32 = 3;
 
-/// What a gateway says of its own link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// What a gateway said last of its own link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkState {
     /// Nothing heard since the centre started.
     Unheard,
@@ -24,34 +24,14 @@ pub(crate) enum LinkState {
     Offline,
 }
 
-/// `status` (`formats.md` section 5). Fields that it does not know are ignored.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct StatusMessage {
-    pub v: u32,
-    pub owner: String,
-    #[serde(default)]
-    pub session: String,
-    pub state: LinkState,
-    #[serde(default)]
-    pub version: String,
-    #[serde(default)]
-    pub plan_rev: String,
-    /// Newest record that its journal holds.
-    pub last_seq: Option<u64>,
-}
-
-/// `beat` (`formats.md` section 5).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct BeatMessage {
-    pub v: u32,
-    pub owner: String,
-    #[serde(default)]
-    pub session: String,
-    pub tick: u64,
-    #[serde(default)]
-    pub at: Timestamp,
-    #[serde(default)]
-    pub last_seq: u64,
+impl From<Presence> for LinkState {
+    fn from(said: Presence) -> LinkState {
+        match said {
+            Presence::Online => LinkState::Online,
+            Presence::Stopping => LinkState::Stopping,
+            Presence::Offline => LinkState::Offline,
+        }
+    }
 }
 
 /// What is known of one gateway.
@@ -60,9 +40,9 @@ pub(crate) struct GatewayState {
     pub id: Arc<str>,
     pub name: String,
     pub link: LinkState,
-    pub session: String,
-    pub version: String,
-    pub plan_rev: String,
+    pub session: Arc<str>,
+    pub version: Arc<str>,
+    pub plan_rev: Arc<str>,
     /// Last beat, and last beat whose tick had advanced.
     pub beat: Option<Mono>,
     pub tick: Option<(u64, Mono)>,
@@ -122,9 +102,9 @@ impl GatewayState {
             id: id.clone(),
             name: name.to_owned(),
             link: LinkState::Unheard,
-            session: String::new(),
-            version: String::new(),
-            plan_rev: String::new(),
+            session: "".into(),
+            version: "".into(),
+            plan_rev: "".into(),
             beat: None,
             tick: None,
             last_seq: 0,
@@ -148,9 +128,9 @@ impl GatewayState {
 
     /// What it says of itself; where it is a new process, the last record that its journal holds:
     /// whatever was told beyond that was never journalled, and its sequence is given out again.
-    pub(crate) fn status(&mut self, s: StatusMessage) -> Option<u64> {
-        let begun = s.state == LinkState::Online && s.session != self.session;
-        self.link = s.state;
+    pub(crate) fn status(&mut self, s: Status) -> Option<u64> {
+        let begun = s.state == Presence::Online && s.session != self.session;
+        self.link = s.state.into();
         self.session = s.session;
         self.version = s.version;
         self.plan_rev = s.plan_rev;
@@ -158,7 +138,7 @@ impl GatewayState {
     }
 
     /// A beat: it proves that the engine ticks, and says how many records there are.
-    pub(crate) fn beat(&mut self, b: &BeatMessage, now: Now) {
+    pub(crate) fn beat(&mut self, b: &Beat, now: Now) {
         self.beat = Some(now.mono);
         if self.tick.is_none_or(|(tick, _)| tick != b.tick) || self.session != b.session {
             self.tick = Some((b.tick, now.mono));
@@ -198,7 +178,7 @@ impl GatewayState {
     }
 
     pub(crate) fn plan_agrees(&self, rev: &str) -> bool {
-        self.plan_rev.is_empty() || self.plan_rev == rev
+        self.plan_rev.is_empty() || *self.plan_rev == *rev
     }
 
     pub(crate) fn view(&self, plan: &Plan, now: Mono) -> GatewayView<'_> {

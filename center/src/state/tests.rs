@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use davy_points::{Mono, Priority, Quality, Timestamp, Value};
-use davy_rules::alarm::{Condition, Eval, Label, Level, OutOfService, Shelve, Transition};
+use davy_rules::alarm::{
+    Beat, Condition, Eval, Label, Level, OutOfService, Presence, Shelve, Status, Transition,
+};
 
 use super::blind::{self, Kind};
 use super::commands::{CommandRecord, Commands, Progress, expires_at};
-use super::gateways::{BeatMessage, LinkState, StatusMessage};
+use super::gateways::LinkState;
 use super::hazards::{Reads, roll_up};
 use super::points::Now;
 use super::*;
@@ -299,24 +301,25 @@ fn what_a_journal_never_took_ends_with_the_process_that_told_it() {
         live.gateways
             .get_mut("gw-01")
             .expect("a gateway")
-            .status(StatusMessage {
+            .status(Status {
                 v: 1,
                 owner: "gw-01".into(),
                 session: session.into(),
                 state,
-                version: String::new(),
-                plan_rev: String::new(),
+                version: "".into(),
+                plan_rev: "".into(),
+                clock: Timestamp(0),
                 last_seq,
             })
     };
-    assert_eq!(say("a", LinkState::Online, Some(1)), Some(1));
+    assert_eq!(say("a", Presence::Online, Some(1)), Some(1));
     assert_eq!(
-        say("a", LinkState::Online, Some(1)),
+        say("a", Presence::Online, Some(1)),
         None,
         "the same process on a new connection"
     );
-    assert_eq!(say("a", LinkState::Stopping, Some(1)), None);
-    assert_eq!(say("b", LinkState::Online, Some(2)), Some(2));
+    assert_eq!(say("a", Presence::Stopping, Some(1)), None);
+    assert_eq!(say("b", Presence::Online, Some(2)), Some(2));
     assert!(!live.alarms.forget_beyond("gw-02", 2), "another's");
     assert!(!live.alarms.forget_beyond("gw-01", 3), "it is journalled");
     assert_eq!(seq(&live), Some((3, true)));
@@ -332,7 +335,7 @@ fn beats_tell_of_missing_records_and_of_a_journal_that_lost_some() {
     let mut beat = |last_seq: u64, tick: u64| {
         let g = live.gateways.get_mut("gw-01").expect("a gateway");
         g.beat(
-            &BeatMessage {
+            &Beat {
                 v: 1,
                 owner: "gw-01".into(),
                 session: "a".into(),
@@ -360,7 +363,7 @@ fn a_hung_engine_is_seen_by_the_age_of_its_tick() {
     let g = live.gateways.get_mut("gw-01").expect("a gateway");
     for (tick, seconds) in [(1, 1), (2, 2), (2, 3), (2, 4)] {
         g.beat(
-            &BeatMessage {
+            &Beat {
                 v: 1,
                 owner: "gw-01".into(),
                 session: "a".into(),
@@ -483,7 +486,7 @@ fn a_gateway_whose_clock_is_behind_is_not_called_late() {
     // Its clock is ten minutes behind: the same time is now.
     let g = live.gateways.get_mut("gw-01").expect("a gateway");
     g.beat(
-        &BeatMessage {
+        &Beat {
             v: 1,
             owner: "gw-01".into(),
             session: "a".into(),

@@ -14,7 +14,7 @@ use davy_points::{
     Binding, Life, Limits, Mono, PointDef, PointIx, PointTable, PointTableError, PollClass,
     Quality, Sample, Scaling, SourceDef, SourceEvent, SourceIx, Timestamp, Value,
 };
-use davy_rules::alarm::{Flag, Transition};
+use davy_rules::alarm::{self, Flag, Transition};
 use davy_rules::engine::{Engine, EngineImage, Envelope, Identity, Input, Output, Restored};
 use davy_rules::language::{RuleSet, compile};
 
@@ -336,7 +336,7 @@ pub(crate) fn journalled(
 pub(crate) fn restored(journal: &Journal) -> Result<Restored, StartError> {
     const PAGE: usize = 10_000;
     let image: Option<EngineImage> = journal.image().and_then(|bytes| {
-        serde_json::from_slice(&bytes)
+        alarm::read(&bytes)
             .map_err(|e| tracing::error!("the engine's image cannot be read: {e}"))
             .ok()
     });
@@ -348,7 +348,7 @@ pub(crate) fn restored(journal: &Journal) -> Result<Restored, StartError> {
         let Some((last, _)) = page.last() else { break };
         after = *last;
         for (_, json) in &page {
-            match serde_json::from_slice(json) {
+            match alarm::read(json) {
                 Ok(t) => transitions.push(t),
                 Err(e) => tracing::error!("our own transition cannot be read: {e}"),
             }

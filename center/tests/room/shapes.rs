@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use davy_rules::alarm::schemas;
 use serde_json::{Value as Json, json};
 
 use crate::broker::Mosquitto;
@@ -106,6 +107,7 @@ async fn every_answer_has_its_shape_and_its_description() {
     for path in description["paths"].as_object().expect("paths").keys() {
         if description["paths"][path].get("get").is_none()
             || ["/api/v1/stream", "/api/v1/openapi.json", "/metrics"].contains(&path.as_str())
+            || path.starts_with("/api/v1/schemas")
         {
             continue;
         }
@@ -139,6 +141,24 @@ async fn every_answer_has_its_shape_and_its_description() {
     }
     insta::assert_json_snapshot!("answers", answers);
     insta::assert_json_snapshot!("events", events);
+    room.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schemas_of_the_records_are_published() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let room = center(&Arc::new(site(9)), dir.path()).await;
+    let at = room.local_addr();
+    let names = get(at, "/api/v1/schemas").await.json()["schemas"].clone();
+    let expected: Vec<_> = schemas().iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, json!(expected));
+    for (name, schema) in schemas() {
+        let answer = get(at, &format!("/api/v1/schemas/{name}.json")).await;
+        assert_eq!((answer.status, answer.json()), (200, schema), "{name}");
+    }
+    let none = get(at, "/api/v1/schemas/nothing.json").await;
+    assert_eq!(none.status, 404);
+    assert!(none.json()["remedy"].is_string());
     room.stop().await;
 }
 

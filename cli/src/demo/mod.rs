@@ -7,6 +7,8 @@
 mod operator;
 mod summary;
 
+pub(crate) use summary::Summary;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

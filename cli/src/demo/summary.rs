@@ -7,13 +7,15 @@ use std::path::Path;
 use davy_gateway::Stats;
 use davy_journal::{JournalReader, ReceivedReader, SeriesReader};
 use davy_points::{Quality, Timestamp, Value};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::run::Parts;
 
 /// The last line of `davy demo --json`.
-#[derive(Debug, Serialize)]
-pub(super) struct Summary {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Summary {
+    #[schemars(range(min = 1, max = 1))]
     v: u32,
     pub(super) seconds: f64,
     pub(super) samples: u64,
@@ -27,14 +29,14 @@ pub(super) struct Summary {
 }
 
 /// Entries to UNACK, acknowledgements and returns since the start.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Alarms {
     unack: u64,
     acked: u64,
     returned: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Delivered {
     history: u64,
     transitions: u64,

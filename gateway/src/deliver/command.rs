@@ -1,6 +1,6 @@
 //! Commands as they come from the centre: bytes to a [`Command`], or a refusal with its reason.
 
-use davy_rules::alarm::{Command, CommandResult, Outcome, Rejection, VERSION};
+use davy_rules::alarm::{self, Command, CommandResult, Outcome, Rejection, Unreadable, VERSION};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -32,23 +32,12 @@ pub(crate) fn read(payload: &[u8], key: Option<&[u8]>) -> Result<Command, Refuse
     if payload.len() > COMMAND_MAX_BYTES {
         return Err(Refused::Unreadable("longer than 64 KiB".into()));
     }
-    let command: Command =
-        serde_json::from_slice(payload).map_err(|e| Refused::Unreadable(e.to_string()))?;
-    let refuse = |reason, why| {
-        Err(Refused::Answered(
-            reason,
-            Box::new(CommandResult {
-                v: VERSION,
-                id: command.id.clone(),
-                outcome: Outcome::Rejected,
-                why: Some(why),
-                seq: None,
-            }),
-        ))
+    let command: Command = match alarm::read(payload) {
+        Ok(command) => command,
+        Err(Unreadable::Malformed(why)) => return Err(Refused::Unreadable(why)),
+        Err(newer @ Unreadable::Newer(_)) => return Err(newer_version(payload, &newer)),
     };
-    if command.v > VERSION {
-        return refuse("version", Rejection::Unsupported);
-    }
+    let refuse = |reason, why| Err(answered(reason, &command.id, why));
     if command.id.is_empty() || command.id.len() > 128 {
         return refuse("malformed", Rejection::Malformed);
     }
@@ -58,6 +47,29 @@ pub(crate) fn read(payload: &[u8], key: Option<&[u8]>) -> Result<Command, Refuse
         return refuse("signature", Rejection::Forbidden);
     }
     Ok(command)
+}
+
+fn answered(reason: &'static str, id: &str, why: Rejection) -> Refused {
+    let result = CommandResult {
+        v: VERSION,
+        id: id.to_owned(),
+        outcome: Outcome::Rejected,
+        why: Some(why),
+        seq: None,
+    };
+    Refused::Answered(reason, Box::new(result))
+}
+
+/// Of a command that a newer centre wrote only the id is read, for the answer.
+fn newer_version(payload: &[u8], newer: &Unreadable) -> Refused {
+    #[derive(serde::Deserialize)]
+    struct Id {
+        id: String,
+    }
+    match serde_json::from_slice::<Id>(payload) {
+        Ok(Id { id }) => answered("version", &id, Rejection::Unsupported),
+        Err(_) => Refused::Unreadable(newer.to_string()),
+    }
 }
 
 /// True where the payload ends with `,"sig":"<hex>"}` and hex is the HMAC-SHA-256 of the bytes
@@ -151,11 +163,20 @@ mod tests {
             (r#"{"v":1,"id":"x"}"#, "unreadable"),
             (&ACK.replace("\"ack\"", "\"detonate\""), "unreadable"),
             (&ACK.replace("\"v\":1", "\"v\":2"), "version"),
+            (r#"{"v":2,"id":"c-1","verb":"unheard_of"}"#, "version"),
+            (r#"{"v":2}"#, "unreadable"),
             (&ACK.replace("c-1", ""), "malformed"),
         ] {
             let refused = read(payload.as_bytes(), None).expect_err("refused");
             assert_eq!(refused.reason(), reason, "{payload}");
         }
+    }
+
+    #[test]
+    fn fields_that_are_not_known_are_ignored() {
+        let later = ACK.replace("\"v\":1", "\"v\":1,\"shift\":{\"v\":7}");
+        let ack = read(ACK.as_bytes(), None).expect("read");
+        assert_eq!(read(later.as_bytes(), None).expect("read"), ack);
     }
 
     proptest! {

@@ -90,7 +90,7 @@ impl Spool {
         };
         let mut bodies = Bodies::default();
         for (seq, record) in records {
-            match serde_json::from_slice::<Transition>(&record) {
+            match davy_rules::alarm::read::<Transition>(&record) {
                 Ok(t) => bodies.add(|lines| mirror(&t, lines)),
                 Err(e) => tracing::error!(seq, "a record of the journal is no transition: {e}"),
             }

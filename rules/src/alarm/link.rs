@@ -46,9 +46,9 @@ pub struct Status {
     /// Its wall clock.
     #[serde(default)]
     pub clock: Timestamp,
-    /// Its newest transition.
-    #[serde(default)]
-    pub last_seq: u64,
+    /// Newest record that its journal holds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_seq: Option<u64>,
 }
 
 /// `beat`: each second, made by the engine's tick.

@@ -145,7 +145,7 @@ mod tests {
                 version: "0.1.0".into(),
                 plan_rev: "p".into(),
                 clock: Timestamp(-1),
-                last_seq: u64::MAX,
+                last_seq: Some(u64::MAX),
             },
         );
         fits(

@@ -5,13 +5,14 @@
 
 use std::time::Instant;
 
-use davy_rules::alarm::CommandResult;
+use davy_rules::alarm::{
+    Acked as AckedRecord, CommandResult, Resend, Snapshot, SnapshotGet, Unreadable, read,
+};
 use rumqttc::{Publish, QoS};
 use tokio::sync::oneshot;
 
 use super::super::command::{self, Refused};
 use super::super::window::Acked;
-use super::wire::{AckedWire, ResendWire, SnapshotPart};
 use super::{AlarmLane, Done, SNAPSHOT_ALARMS, json};
 use crate::broker::Heard;
 use crate::run::Ask;
@@ -36,15 +37,18 @@ impl AlarmLane {
             .strip_prefix(self.prefix.as_str())
             .unwrap_or_default();
         match topic {
-            "/acked" => match serde_json::from_slice::<AckedWire>(&message.payload) {
-                Ok(AckedWire { seq }) => self.take_acked(seq, last),
-                Err(e) => self.refuse("acked", &e.to_string()),
+            "/acked" => match read::<AckedRecord>(&message.payload) {
+                Ok(acked) => self.take_acked(acked.seq, last),
+                Err(why) => self.refuse_record("acked", &why),
             },
-            "/resend" => match serde_json::from_slice::<ResendWire>(&message.payload) {
-                Ok(ResendWire { after }) => self.window.resend(after.min(last)),
-                Err(e) => self.refuse("resend", &e.to_string()),
+            "/resend" => match read::<Resend>(&message.payload) {
+                Ok(Resend { after, .. }) => self.window.resend(after.min(last)),
+                Err(why) => self.refuse_record("resend", &why),
             },
-            "/snapshot/get" => self.ask_snapshot(),
+            "/snapshot/get" => match read::<SnapshotGet>(&message.payload) {
+                Ok(SnapshotGet { .. }) => self.ask_snapshot(),
+                Err(why) => self.refuse_record("snapshot_get", &why),
+            },
             "/command" => return self.take_command(message),
             other => tracing::debug!(topic = other, "nothing reads this topic"),
         }
@@ -154,13 +158,12 @@ impl AlarmLane {
                     some => some.collect(),
                 };
                 for (i, alarms) in parts.iter().enumerate() {
-                    let part = SnapshotPart {
-                        v: snapshot.v,
-                        owner: &snapshot.owner,
-                        seq: snapshot.seq,
-                        alarms,
-                        part: i + 1,
-                        parts: parts.len(),
+                    let part = Snapshot {
+                        owner: snapshot.owner.clone(),
+                        alarms: alarms.to_vec(),
+                        part: count(i + 1),
+                        parts: count(parts.len()),
+                        ..*snapshot
                     };
                     self.publish(&client, "snapshot", json(&part));
                 }
@@ -176,6 +179,13 @@ impl AlarmLane {
         }
     }
 
+    fn refuse_record(&self, what: &str, why: &Unreadable) {
+        match why {
+            Unreadable::Newer(_) => self.refuse("version", &format!("{what}: {why}")),
+            Unreadable::Malformed(detail) => self.refuse(what, detail),
+        }
+    }
+
     fn refuse(&self, reason: &str, detail: &str) {
         self.ports
             .metrics
@@ -184,6 +194,10 @@ impl AlarmLane {
             .inc();
         tracing::warn!(owner = %self.plan.owner, reason, "refused from the centre's side: {detail}");
     }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// What an ack needs of a message.

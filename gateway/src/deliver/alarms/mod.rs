@@ -6,7 +6,6 @@
 //! an ack given while we were away still comes. Read first: [`AlarmLane::run`], `window`.
 
 mod from_center;
-mod wire;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use davy_journal::{JournalHandle, JournalReader, Sealed};
 use davy_plan::MqttAddress;
-use davy_rules::alarm::{CommandResult, Flag, Snapshot, Transition, VERSION};
+use davy_rules::alarm::{
+    Beat, CommandResult, Flag, Presence, Snapshot, Status, Transition, VERSION,
+};
 use rumqttc::{AsyncClient, Publish, QoS};
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
@@ -25,7 +26,6 @@ use super::window::Window;
 use crate::broker::{Heard, Link, LinkPlan};
 use crate::metrics::Metrics;
 use crate::run::{Ask, Pulse};
-use wire::{Beat, Status};
 
 /// The journal's cursor of this lane.
 pub(crate) const CURSOR: &str = "center";
@@ -174,7 +174,7 @@ impl AlarmLane {
             client_id: format!("davy-{}-{}-up", self.plan.site, self.plan.owner),
             address: self.plan.broker.clone(),
             keep_session: false,
-            last_will: Some((self.topic("status"), self.status("offline"))),
+            last_will: Some((self.topic("status"), self.status(Presence::Offline))),
             filters: Vec::new(),
             in_flight: 512,
             requests: 2048,
@@ -199,16 +199,16 @@ impl AlarmLane {
         format!("{}/{last}", self.prefix)
     }
 
-    fn status(&self, state: &str) -> Vec<u8> {
+    fn status(&self, state: Presence) -> Vec<u8> {
         json(&Status {
             v: VERSION,
-            owner: &self.plan.owner,
-            session: &self.plan.session,
+            owner: self.plan.owner.clone(),
+            session: self.plan.session.clone(),
             state,
-            version: env!("CARGO_PKG_VERSION"),
-            plan_rev: &self.plan.plan_rev,
-            clock: crate::run::wall_now().ns(),
-            last_seq: self.ports.outbox.last_seq(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            plan_rev: self.plan.plan_rev.clone(),
+            clock: crate::run::wall_now(),
+            last_seq: Some(self.ports.outbox.last_seq()),
         })
     }
 
@@ -341,7 +341,7 @@ impl AlarmLane {
             Heard::Connected(client) => {
                 self.window.rewind();
                 (self.late_seen, self.late_told) = (0, 0);
-                let status = self.status("online");
+                let status = self.status(Presence::Online);
                 self.publish(&client, "status", status);
                 self.up = Some(client);
             }
@@ -372,10 +372,10 @@ impl AlarmLane {
         if let Some(client) = &self.up {
             let beat = json(&Beat {
                 v: VERSION,
-                owner: &self.plan.owner,
-                session: &self.plan.session,
+                owner: self.plan.owner.clone(),
+                session: self.plan.session.clone(),
                 tick: pulse.tick,
-                at: pulse.at.ns(),
+                at: pulse.at,
                 last_seq: pulse.last_seq,
             });
             // QoS 0: a beat that cannot go now says nothing later.
@@ -430,7 +430,7 @@ impl AlarmLane {
         let Some(client) = self.up.clone() else {
             return;
         };
-        let status = self.status("stopping");
+        let status = self.status(Presence::Stopping);
         self.publish(&client, "status", status);
         let until = tokio::time::Instant::now() + FAREWELL;
         while !self.published.is_empty() && self.up.is_some() {

@@ -319,3 +319,39 @@ async fn what_the_broker_took_and_the_centre_did_not_acknowledge_comes_again() {
     gateway.stop().await;
     assert!(center.taken.lock().expect("no panic").rewritten.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_newer_centre_says_is_refused_and_counted_and_disturbs_nothing() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let mut store = Store::start(|_, _| Reply::Status(204)).await;
+    let mut site = Site::new(&broker, &store);
+    let source = site.mqtt(Clock::Arrival);
+    site.topic("LT-1", source);
+    let data = data();
+    let gateway = start(site.config(data.path())).expect("started");
+    let mut field = Publisher::connect(&broker.address());
+    field.first(&mut store, "LT-1", r#"{"value":10}"#).await;
+    let mut center = Center::start(&broker.address());
+    center.message("beat", |_| true).await;
+    for topic in ["acked", "resend", "snapshot/get"] {
+        // Nothing in it is what we know, but its version.
+        center.publish(topic, r#"{"v":2,"seq":"many","after":"some"}"#);
+    }
+    center.publish("command", r#"{"v":2,"id":"c-2","verb":"unheard_of"}"#);
+    center.publish("resend", "{");
+    let answer = center.message("result", |r| r["id"] == "c-2").await;
+    assert_eq!(answer["why"], "unsupported");
+    // What follows is taken, past a field that is not known.
+    center.publish("snapshot/get", r#"{"later":{"v":7},"v":1}"#);
+    let snapshot = center.message("snapshot", |_| true).await;
+    assert_eq!(
+        (&snapshot["part"], &snapshot["parts"]),
+        (&1.into(), &1.into())
+    );
+    let refused = &gateway.metrics().commands_refused;
+    assert_eq!(refused.with_label_values(&["version"]).get(), 4);
+    assert_eq!(refused.with_label_values(&["resend"]).get(), 1);
+    gateway.stop().await;
+}

@@ -55,7 +55,7 @@ async fn a_register_beyond_hh_warns_the_centre_which_acknowledges() {
         (&result["seq"], &"c-1".into())
     );
 
-    center.publish("snapshot/get", "{}");
+    center.publish("snapshot/get", r#"{"v":1}"#);
     let snapshot = center.message("snapshot", |_| true).await;
     assert!(
         snapshot["alarms"].as_array().is_some_and(|a| a.len() >= 2),
