@@ -45,6 +45,8 @@ test('the scale shows the data and the limits near them', () => {
   const [from, to] = extent([80, 82], p);
   assert.ok(from < 80 && from > 60 && to > 90);
   assert.deepEqual(extent([null], p), [0, 100]);
+  const [off, on] = extent([1, null, 1], { low: null, high: null, limits: {} });
+  assert.ok(off < 0 && on > 1);
   const [a, b] = extent([5, 5], { low: null, high: null, limits: {} });
   assert.ok(a < 5 && b > 5);
 });

@@ -69,6 +69,8 @@ export function extent(ys: readonly (number | null)[], p: Pick<Point, 'low' | 'h
       to = Math.max(to, limit);
     }
   }
+  // A switch: both its states show.
+  if (range === null && ys.every((y) => y === null || y === 0 || y === 1)) [from, to] = [Math.min(from, 0), Math.max(to, 1)];
   const margin = (to - from) * 0.08 || (range ?? Math.abs(to)) * 0.05 || 1;
   return [from - margin, to + margin];
 }

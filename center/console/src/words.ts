@@ -48,7 +48,7 @@ export const WORDS = {
   'state.out_of_service': ['停用', 'Out of service'],
   'state.unknown': ['无法评估', 'Cannot evaluate'],
   'state.also_unknown': ['输入不可信，不判恢复', 'input not trusted, cannot clear'],
-  'state.masked': ['被更重的报警遮蔽', 'Masked by a worse alarm'],
+  'state.masked': ['被遮蔽', 'Masked'],
   'state.provisional': ['未入日志', 'Not journalled yet'],
   'state.pending': ['确认中…', 'Acking…'],
   'level.ll': ['低低报', 'low-low'],

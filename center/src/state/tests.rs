@@ -292,7 +292,7 @@ fn what_a_journal_never_took_ends_with_the_process_that_told_it() {
     live.alarms
         .commit(1, Arc::new(example::transition("gw-01", 1)));
     let told = Arc::new(example::transition("gw-01", 3));
-    assert!(live.alarms.provisional(told.clone()));
+    assert!(live.alarms.provisional(told));
     let seq = |live: &Live| {
         let alarm = live.alarms.get(&key).expect("an alarm");
         alarm.latest().map(|(t, provisional)| (t.seq, provisional))

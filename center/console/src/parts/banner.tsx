@@ -71,7 +71,7 @@ export function Banner() {
             <button type="button" key={m} class={`count ${c.standing ? '' : 'zero'}`} onClick={() => go(href('alarms', { p: String(m) }))}>
               <Sym mark={m} mode={mode} size={32} />
               <b>{plant.read ? c.unacked : '—'}</b>
-              <span>{t(`mark.${m}`)} · {t('banner.of', { n: c.standing })}</span>
+              <span>{t(`mark.${m}`)}<i> · {t('banner.of', { n: c.standing })}</i></span>
             </button>
           );
         })}

@@ -189,7 +189,7 @@ function under(u: uPlot, p: LivePoint, data: Shape): void {
     const step = (s.doubt === 'uncertain' ? 14 : 7) * devicePixelRatio;
     ctx.globalAlpha = s.doubt === 'uncertain' ? 0.55 : 0.6;
     ctx.setLineDash(s.doubt === 'uncertain' ? [2 * devicePixelRatio, 4 * devicePixelRatio] : []);
-    ctx.lineWidth = devicePixelRatio;
+    ctx.lineWidth = (s.doubt === 'uncertain' ? 1.5 : 1) * devicePixelRatio;
     ctx.beginPath();
     for (let x = a - bbox.height; x < b; x += step) {
       ctx.moveTo(x, bbox.top + bbox.height);

@@ -12,14 +12,19 @@ import { beliefOf, Val } from './value';
 const MINUTES = 10;
 const SHOWN = 3;
 
+/** A switch that is on or off draws no trend worth a place. */
+const drawn = (tag: string): boolean => {
+  const p = plant.points.get(tag);
+  return p !== undefined && p.low !== null;
+};
 /** Tags in their places. A point keeps its place; a new one takes that of the one longest without need. */
 let places: string[] = [];
 
 /** The newest alarmed points; where there are fewer, the first point of each hazard source with a limit. */
 function chosen(): LivePoint[] {
-  const recent = rows().filter((r) => isActive(r.a) && !r.a.masked).sort((x, y) => y.time - x.time).map((r) => r.a.tag);
+  const recent = rows().filter((r) => isActive(r.a) && !r.a.masked).sort((x, y) => y.time - x.time).map((r) => r.a.tag).filter(drawn);
   const first = (plant.site?.hazards ?? []).flatMap((h) => [...plant.points.values()].filter((p) => p.hazard === h.id && p.limits.h != null).slice(0, 1).map((p) => p.tag));
-  places = settle(places.filter((tag) => plant.points.has(tag)), recent.filter((tag) => plant.points.has(tag)), first, SHOWN);
+  places = settle(places.filter((tag) => plant.points.has(tag)), recent, first, SHOWN);
   return places.flatMap((tag) => plant.points.get(tag) ?? []);
 }
 
