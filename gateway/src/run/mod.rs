@@ -204,7 +204,11 @@ fn start_with(cfg: GatewayConfig, options: SpawnOptions) -> Result<Gateway, Star
         lane_seeds.push((
             address,
             spool,
-            journal.cursor(&history_cursor),
+            within(
+                series.last_batch(),
+                journal.cursor(&history_cursor),
+                &address.id,
+            ),
             journal.cursor(&mirror_cursor),
         ));
     }
@@ -359,6 +363,21 @@ fn sinks(plan: &Plan) -> Vec<(SinkAddress, bool)> {
         (address, true)
     });
     std::iter::once((center, false)).chain(mirrors).collect()
+}
+
+/// A cursor beyond the newest batch belongs to a series that was moved aside: waiting for the
+/// numbers to grow past it would leave out everything until then.
+fn within(last_batch: u64, cursor: u64, sink: &str) -> u64 {
+    if cursor <= last_batch {
+        return cursor;
+    }
+    tracing::warn!(
+        sink,
+        cursor,
+        last_batch,
+        "the series is younger than what was delivered; it is delivered from its beginning"
+    );
+    0
 }
 
 /// What the journal says, to the alarm lane and, as health, to the engine.

@@ -107,8 +107,15 @@ fn head<'t>(
         rule,
         select,
         priority: keys.priority("priority", f),
-        on_delay: keys.duration_ns("on_delay", f).map(|d| d.0),
-        off_delay: keys.duration_ns("off_delay", f).map(|d| d.0),
+        // `stale` has `after`; a delay beside it would be read and mean nothing.
+        on_delay: match kind {
+            Kind::Stale => None,
+            _ => keys.duration_ns("on_delay", f).map(|d| d.0),
+        },
+        off_delay: match kind {
+            Kind::Stale => None,
+            _ => keys.duration_ns("off_delay", f).map(|d| d.0),
+        },
     };
     (head, id)
 }

@@ -191,3 +191,43 @@ async fn a_sink_that_cannot_be_used_is_said_at_the_start() {
         );
     }
 }
+
+/// A damaged series was moved aside, as the manual says: the new one counts from 1 again, below
+/// where the lane had come, and is delivered all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_begun_anew_is_delivered_from_its_first_batch() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let mut store = Store::start(|_, _| Reply::Status(204)).await;
+    let mut site = Site::new(&broker, &store);
+    let source = site.mqtt(Clock::Recorded);
+    site.topic("LT-1", source);
+    let data = data();
+    let config = site.config(data.path());
+    let mut field = Publisher::connect(&broker.address());
+    let payload = |row: u32| format!(r#"{{"value":{row},"ts":{}}}"#, 1_580_000_000 + row);
+    let gateway = start(config.clone()).expect("started");
+    field.first(&mut store, "LT-1", &payload(0)).await;
+    for row in 1..20 {
+        field.put("LT-1", false, payload(row));
+        let want = f64::from(row);
+        store
+            .until("one batch after the other", |lines| {
+                values(lines, "LT-1").contains(&want).then_some(())
+            })
+            .await;
+    }
+    gateway.stop().await;
+    for part in ["series.db", "series.db-wal", "series.db-shm"] {
+        let _ = std::fs::remove_file(data.path().join(part));
+    }
+    let gateway = start(config).expect("started again");
+    field.put("LT-1", false, payload(20));
+    store
+        .until("the first batch of the new series", |lines| {
+            values(lines, "LT-1").contains(&20.0).then_some(())
+        })
+        .await;
+    gateway.stop().await;
+}
