@@ -186,3 +186,53 @@ fn the_rules_of_every_example_compile() {
     names.sort();
     assert_eq!(names, ["demo", "dust-hall", "tank-farm"]);
 }
+
+/// MANUAL.md against the sources: every fault code that can be said has its row, and no other.
+#[test]
+fn every_fault_code_stands_in_the_manual() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut said = std::collections::BTreeSet::new();
+    for folder in ["config/plan/src", "rules/src/language"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|e| e != "rs") || path.ends_with("tests.rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            said.extend(text.split('"').filter(|t| is_code(t)).map(str::to_owned));
+        }
+    }
+    let manual = std::fs::read_to_string(root.join("MANUAL.md")).unwrap();
+    let rows: Vec<String> = manual
+        .lines()
+        .filter_map(|l| Some(l.strip_prefix("| ")?.split_once(" |")?.0))
+        .filter(|cell| is_code(cell))
+        .map(str::to_owned)
+        .collect();
+    assert!(said.len() > 60, "{said:?}");
+    assert_eq!(rows.len(), said.len(), "a code stands there once");
+    assert_eq!(
+        rows.into_iter().collect::<std::collections::BTreeSet<_>>(),
+        said
+    );
+}
+
+fn is_code(text: &str) -> bool {
+    text.len() == 4 && text.starts_with(['E', 'W']) && text[1..].bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Every request that the API describes stands in the manual.
+#[test]
+fn every_request_stands_in_the_manual() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let api = std::fs::read_to_string(root.join("center/src/server/openapi.json")).unwrap();
+    let api: serde_json::Value = serde_json::from_str(&api).unwrap();
+    let manual = std::fs::read_to_string(root.join("MANUAL.md")).unwrap();
+    for (path, methods) in api["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let request = format!("`{} {path}`", method.to_uppercase());
+            assert!(manual.contains(&request), "{request} is missing");
+        }
+    }
+}

@@ -53,7 +53,7 @@ pub(crate) enum Column {
 use Column as C;
 
 /// Every column, its name in `formats.md` section 2, and its aliases.
-const COLUMNS: [(Column, &str, &[&str]); 35] = [
+pub(crate) const COLUMNS: [(Column, &str, &[&str]); 35] = [
     (C::Tag, "tag", &["位号", "仪表位号", "点位号"]),
     (C::Description, "description", &["描述", "点描述", "名称"]),
     (
@@ -108,7 +108,7 @@ const COLUMNS: [(Column, &str, &[&str]); 35] = [
 ];
 
 /// Columns that integrators' tables carry and this version does not use.
-const UNUSED: &[&str] = &[
+pub(crate) const UNUSED: &[&str] = &[
     "序号",
     "设备编码",
     "介质",

@@ -13,6 +13,8 @@ mod faults;
 mod headers;
 mod ids;
 mod limits;
+#[cfg(test)]
+mod manual;
 mod overlap;
 mod points;
 mod points_csv;

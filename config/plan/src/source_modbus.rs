@@ -27,6 +27,9 @@ pub(crate) const KEYS: &[&str] = &[
     "time",
 ];
 
+pub(crate) const POLL: &[&str] = &["fast", "normal", "slow"];
+pub(crate) const TIME: &[&str] = &["unit_id", "table", "address", "order"];
+
 pub(crate) fn read(
     faults: &mut Faults,
     s: &Section<'_>,
@@ -48,7 +51,7 @@ pub(crate) fn read(
     let gap = number(faults, "gap", 0..=124, 8);
     let max_registers = number(faults, "max_registers", 1..=125, 125);
     let in_flight = number(faults, "in_flight", 1..=64, 1);
-    let time = s.section(faults, "time", &["unit_id", "table", "address", "order"]);
+    let time = s.section(faults, "time", TIME);
     let has_time = time.is_some();
     let time = time.and_then(|t| time_register(faults, &t));
     let read = clock(faults, s);
@@ -114,7 +117,7 @@ fn poll_periods(faults: &mut Faults, s: &Section<'_>) -> PollPeriods {
         normal: Duration::from_secs(1),
         slow: Duration::from_secs(5),
     };
-    if let Some(p) = s.section(faults, "poll", &["fast", "normal", "slow"]) {
+    if let Some(p) = s.section(faults, "poll", POLL) {
         let mut set = |key: &str, to: &mut Duration| {
             if let Some(d) = p.duration(faults, key) {
                 *to = d.into_inner();

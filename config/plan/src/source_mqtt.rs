@@ -27,6 +27,8 @@ pub(crate) const KEYS: &[&str] = &[
     "clock",
 ];
 
+pub(crate) const PAYLOAD: &[&str] = &["kind", "value", "time"];
+
 pub(crate) fn read(
     faults: &mut Faults,
     s: &Section<'_>,
@@ -152,7 +154,7 @@ fn payload(faults: &mut Faults, s: &Section<'_>) -> Option<Payload> {
         );
         return None;
     }
-    let p = s.section(faults, "payload", &["kind", "value", "time"])?;
+    let p = s.section(faults, "payload", PAYLOAD)?;
     let kind = p.required_text(faults, "kind", "json")?;
     let value = p.text(faults, "value");
     let time = p.text(faults, "time").map(At::into_inner);

@@ -27,6 +27,22 @@ pub(crate) struct SiteFile {
     pub(crate) gateway_ids: Ids,
 }
 
+/// The keys of each table of the file.
+pub(crate) const SITE: &[&str] = &["id", "name", "zone"];
+pub(crate) const HAZARD: &[&str] = &["id", "name", "grade", "substance"];
+pub(crate) const AREA: &[&str] = &["id", "name"];
+pub(crate) const GATEWAY: &[&str] = &["id", "name"];
+pub(crate) const CENTER: &[&str] = &[
+    "listen",
+    "url",
+    "broker",
+    "broker_password_file",
+    "token_file",
+    "command_key_file",
+];
+pub(crate) const SINK: &[&str] = &["id", "url", "org", "bucket", "token_file"];
+pub(crate) const STORAGE: &[&str] = &["path"];
+
 pub(crate) fn read(
     faults: &mut Faults,
     file: &Path,
@@ -47,12 +63,12 @@ pub(crate) fn read(
     head(faults, &root, &mut site);
 
     let mut ids = Ids::new(torn);
-    for s in root.sections(faults, "hazard", &["id", "name", "grade", "substance"]) {
+    for s in root.sections(faults, "hazard", HAZARD) {
         hazard(faults, &s, &mut ids, &mut site);
     }
     site.hazard_ids = ids;
     let mut ids = Ids::new(torn);
-    for s in root.sections(faults, "area", &["id", "name"]) {
+    for s in root.sections(faults, "area", AREA) {
         if let Some(id) = ids.word(faults, &s, "an area") {
             let name = name_or(faults, &s, &id);
             site.areas.push((id, name));
@@ -60,7 +76,7 @@ pub(crate) fn read(
     }
     site.area_ids = ids;
     let mut ids = Ids::new(torn);
-    for s in root.sections(faults, "gateway", &["id", "name"]) {
+    for s in root.sections(faults, "gateway", GATEWAY) {
         if let Some(id) = ids.slug(faults, &s, "a gateway") {
             let name = name_or(faults, &s, &id);
             site.gateways.push(GatewayPlan {
@@ -81,11 +97,10 @@ pub(crate) fn read(
     }
     site.center = center(faults, &root, secrets);
     let mut ids = Ids::new(torn);
-    let sink_keys = ["id", "url", "org", "bucket", "token_file"];
-    for s in root.sections(faults, "sink", &sink_keys) {
+    for s in root.sections(faults, "sink", SINK) {
         site.sinks.extend(sink(faults, &s, &mut ids, secrets));
     }
-    if let Some(s) = root.section(faults, "storage", &["path"])
+    if let Some(s) = root.section(faults, "storage", STORAGE)
         && let Some(path) = s.required_text(faults, "path", "data")
     {
         site.storage = PathBuf::from(path.into_inner());
@@ -94,7 +109,7 @@ pub(crate) fn read(
 }
 
 fn head(faults: &mut Faults, root: &Section<'_>, site: &mut SiteFile) {
-    let Some(s) = root.section(faults, "site", &["id", "name", "zone"]) else {
+    let Some(s) = root.section(faults, "site", SITE) else {
         if !root.has("site") {
             root.missing(
                 faults,
@@ -142,15 +157,7 @@ fn hazard(faults: &mut Faults, s: &Section<'_>, ids: &mut Ids, site: &mut SiteFi
 }
 
 fn center(faults: &mut Faults, root: &Section<'_>, secrets: &Secrets<'_>) -> Option<CenterPlan> {
-    let keys = [
-        "listen",
-        "url",
-        "broker",
-        "broker_password_file",
-        "token_file",
-        "command_key_file",
-    ];
-    let s = root.section(faults, "center", &keys);
+    let s = root.section(faults, "center", CENTER);
     let mut read = |key: &str| s.as_ref().and_then(|s| s.text(faults, key));
     let listen = read("listen");
     let url = read("url");

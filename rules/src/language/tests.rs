@@ -285,3 +285,52 @@ fn no_text_panics() {
         let _ = compile(&[("a.toml".into(), whole[..cut].to_owned())], &table, &[]);
     });
 }
+
+/// MANUAL.md part 4 against what is read here. An unknown key lists all that are known.
+#[test]
+fn every_key_of_a_rule_stands_in_the_manual() {
+    let manual = include_str!("../../../MANUAL.md");
+    let part = &manual[manual.find("## 4. Rules").unwrap()..manual.find("## 5. Faults").unwrap()];
+    let mut known = std::collections::BTreeSet::new();
+    let head = "id = \"r\"\nselect = { class = \"tank_level\" }\n";
+    for text in [
+        "[[level]]\nqqqqqqqqqqqq = 1\n",
+        "[[stale]]\nqqqqqqqqqqqq = 1\n",
+        "[[stuck]]\nqqqqqqqqqqqq = 1\n",
+        "[[quality]]\nqqqqqqqqqqqq = 1\n",
+        "[[level]]\nh = { qqqqqqqqqqqq = 1 }\n",
+        "[[level]]\nbad = { qqqqqqqqqqqq = 1 }\n",
+        "[[level]]\nloss_of_view = { qqqqqqqqqqqq = 1 }\n",
+    ] {
+        let said = faults(&format!("schema = 1\n{text}{head}"));
+        let list = said
+            .iter()
+            .find_map(|f| f.split_once("known here: "))
+            .unwrap_or_else(|| panic!("{text}: {said:?}"));
+        known.extend(list.1.split(", ").map(str::to_owned));
+    }
+    for select in ["tag", "class", "hazard", "area"] {
+        assert!(part.contains(&format!("`select.{select}`")), "{select}");
+    }
+    known.remove("select");
+    assert!(known.len() > 20, "{known:?}");
+    for key in &known {
+        assert!(part.contains(&format!("| `{key}` |")), "no row for `{key}`");
+    }
+}
+
+/// `stale` has `after`; a delay would be read and mean nothing.
+#[test]
+fn a_stale_rule_takes_no_delay() {
+    check(
+        "schema = 1
+[[stale]]
+id = \"s\"
+select = { class = \"flow\" }
+on_delay = \"5s\"
+",
+        &[
+            "E301 5:1 [on_delay] unknown key `on_delay` | known here: id, select, guidance, text, realarm, priority, after",
+        ],
+    );
+}
