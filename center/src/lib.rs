@@ -14,6 +14,7 @@
 //! beats ─► watch (engine, own thread) ─► own journal ─► recorder
 //! ```
 
+pub mod border;
 mod clock;
 #[cfg(test)]
 mod example;

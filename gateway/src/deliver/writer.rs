@@ -144,3 +144,40 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// The condition under which `deny.toml` ignores an advisory on the HTTP/2 code beneath
+    /// influxdb2: none of it is reached, whatever a server sends.
+    #[tokio::test]
+    async fn only_http_1_is_spoken_even_to_a_server_that_answers_in_http_2() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let mut heard = vec![0; 4];
+            stream.read_exact(&mut heard).await.expect("a request");
+            // SETTINGS, as a server that speaks HTTP/2 begins.
+            let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+            stream.write_all(&settings).await.expect("written");
+            heard
+        });
+        let writer = Writer::new(&SinkAddress {
+            id: "s".to_owned(),
+            url,
+            org: "o".to_owned(),
+            bucket: "b".to_owned(),
+            token: String::new(),
+        })
+        .expect("a writer");
+        let answer = writer.write(b"m v=1 1".to_vec()).await;
+        assert!(matches!(answer, Answer::Later { .. }), "{answer:?}");
+        // HTTP/2 would begin with "PRI ".
+        assert_eq!(server.await.expect("served"), b"POST");
+    }
+}

@@ -136,7 +136,7 @@ pub fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
     struct Versioned {
         v: u64,
     }
-    let malformed = |e: serde_json::Error| Unreadable::Malformed(e.to_string());
+    let malformed = |e: serde_json::Error| Unreadable::Malformed(one_line(&e.to_string()));
     let Versioned { v } = serde_json::from_slice(json).map_err(malformed)?;
     if v > u64::from(VERSION) {
         return Err(Unreadable::Newer(v));
@@ -144,9 +144,37 @@ pub fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
     serde_json::from_slice(json).map_err(malformed)
 }
 
+/// Such a message may quote what came: as long as it likes, with line feeds that would forge lines
+/// of a log.
+fn one_line(message: &str) -> String {
+    const LONGEST: usize = 200;
+    let line = message
+        .chars()
+        .map(|c| if c.is_control() { '\u{FFFD}' } else { c });
+    if message.chars().nth(LONGEST).is_none() {
+        return line.collect();
+    }
+    line.take(LONGEST).chain(['…']).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_one_line_whatever_it_quotes() {
+        let long = "x".repeat(100_000);
+        for state in ["gone\\n2026-11-24 ERROR forged", long.as_str()] {
+            let status = format!(r#"{{"v":1,"owner":"g","state":"{state}"}}"#);
+            let refused = read::<Status>(status.as_bytes()).expect_err("refused");
+            let line = refused.to_string();
+            assert!(line.starts_with("unknown variant `"), "{line}");
+            assert!(
+                !line.contains('\n') && line.chars().count() <= 201,
+                "{line}"
+            );
+        }
+    }
 
     #[test]
     fn unknown_fields_are_ignored_and_a_higher_version_is_refused() {
