@@ -171,12 +171,13 @@ const seenAcknowledged = (p, id) => p.waitForFunction((o) => {
   const row = document.querySelector(`.line[data-occurrence="${o}"]`);
   return !row || !['UNACK', 'RTN_UNACK', 'LATCH_UNACK'].includes(row.dataset.label);
 }, id);
-/** Waits for an occurrence that can be acknowledged and is none of these. */
+/** Waits for an occurrence that can be acknowledged and is none of these. Not one of a lost view:
+ *  the loss of its whole source may mask it while it is looked at. */
 async function fresh(p, not) {
   const handle = await p.waitForFunction((seen) => {
     for (const l of document.querySelectorAll('.line')) {
       const { occurrence, label } = l.dataset;
-      if (occurrence && label === 'UNACK' && !seen.includes(occurrence) && l.querySelector('.ack:enabled')) return { occurrence, tag: l.dataset.tag, key: l.dataset.key };
+      if (occurrence && label === 'UNACK' && !l.querySelector('.sym.mL') && !seen.includes(occurrence) && l.querySelector('.ack:enabled')) return { occurrence, tag: l.dataset.tag, key: l.dataset.key };
     }
     return null;
   }, [...not], { polling: 100 });
@@ -243,7 +244,7 @@ const began = Date.now();
 /** What was measured: told at the end, never asserted. */
 const told = [];
 const watch = mocked ? null : await watchRows();
-let page = await open(1920, 1080, '?lang=zh&theme=light#/alarms?seg=unacked');
+let page = await open(1920, 1080, '?lang=zh&theme=light#/alarms');
 await check('the page comes alive', () => live(page));
 
 const before = new Set((await api('alarms')).alarms.map((a) => a.occurrence));
@@ -261,16 +262,15 @@ await check('it is acknowledged with the keyboard, by name, and the record says 
   await page.keyboard.press('Escape');
   await page.waitForFunction((tag) => [...document.querySelectorAll('.line')].every((l) => l.dataset.tag.includes(tag)), first.tag);
   // Selection is by alarm, not by place: what is acknowledged is what the drawer shows.
-  for (let i = 0; i < 60; i += 1) {
-    await page.keyboard.press(i % 12 === 0 ? 'Home' : 'j');
-    // The drawer has followed the key before the next is pressed: no press is meant for another row.
-    const at = await page.waitForFunction(() => {
+  // The drawer has followed a key before the next is pressed: no press is meant for another row.
+  let presses = 0;
+  await until('the drawer does not show the alarm that was chosen', async () => {
+    await page.keyboard.press(presses++ % 12 === 0 ? 'Home' : 'j');
+    return page.waitForFunction(() => {
       const { sel } = document.querySelector('.drawer').dataset;
-      return sel !== undefined && sel === new URLSearchParams(location.hash.split('?')[1]).get('sel') && sel;
-    });
-    if ((await at.jsonValue()) === first.key) break;
-  }
-  must((await attr(page, '.drawer', 'data-sel')) === first.key, 'the drawer does not show the alarm that was chosen');
+      return sel !== undefined && sel === new URLSearchParams(location.hash.split('?')[1]).get('sel') && { sel };
+    }, undefined, { timeout: 2000 }).then(async (at) => (await at.jsonValue()).sel === first.key, () => false);
+  });
   await page.keyboard.press('a');
   const ack = await acknowledged(first.occurrence);
   must(ack.actor === ACTOR, `the record names ${ack.actor}`);
@@ -328,11 +328,15 @@ await check('another is acknowledged by its button', async () => {
 if (mocked) {
   await check('a stale acknowledgement is refused, with the reason', async () => {
     await trouble('stale-acks');
-    const row = await fresh(page, []);
-    await page.evaluate((key) => [...document.querySelectorAll('.line')].find((l) => l.dataset.key === key)?.click(), row.key);
-    await page.keyboard.press('a');
-    await page.waitForFunction(() => document.querySelector('.drawer .reason')?.textContent?.includes('那一次已经结束'));
-    await trouble('stale-acks');
+    try {
+      const row = await fresh(page, []);
+      await page.evaluate((key) => [...document.querySelectorAll('.line')].find((l) => l.dataset.key === key)?.click(), row.key);
+      await page.waitForSelector(`.drawer[data-sel="${row.key}"]`);
+      await page.keyboard.press('a');
+      await page.waitForFunction(() => document.querySelector('.drawer .reason')?.textContent?.includes('那一次已经结束'));
+    } finally {
+      await trouble('stale-acks');
+    }
   });
   await check('a new alarm is told to a screen reader', async () => {
     await page.waitForFunction(() => document.querySelector('#say-now')?.textContent !== '' || document.querySelector('#say-soon')?.textContent !== '');
@@ -374,6 +378,7 @@ if (mocked) {
       const row = document.querySelector(`.line[data-occurrence="${o}"]`);
       return !row || row.dataset.label === 'ACKED';
     }, occurrence, { polling: 300 });
+    pressing.catch(() => undefined); // told by the await below, where it comes to that
     must((await acknowledged(occurrence)).actor === ACTOR, 'the record does not name the operator');
     await pressing;
   });

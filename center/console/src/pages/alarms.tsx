@@ -59,6 +59,8 @@ export function Alarms() {
   const ackSelected = (): void => {
     if (link.view(performance.now()).phase !== 'live') return toast(t('ack.locked'));
     if (!selected) return toast(t('ack.select'));
+    // Pressed before the drawer has followed: what is acknowledged is what can be seen.
+    if (here().query.get('sel') !== sel) return toast(t('ack.moved'));
     void acknowledge(selected.a);
   };
   const setTab = (to: Tab) => (): void => refine({ tab: to === 'guidance' ? '' : to });
