@@ -67,9 +67,9 @@ fn main() {
         );
     }
     println!(
-        "(the devices, on one thread, hold the rate back; processor time, all threads of the reader"
+        "(the devices, on one thread, hold the rate back; processor time is that of all threads"
     );
-    println!(" together, does not depend on them nor on who else uses the machine)");
+    println!(" of the reader together, and suffers less from whoever else uses the machine)");
     println!("target: davy >= 0.60 x floor");
 }
 
