@@ -74,19 +74,19 @@ pub(crate) fn sentence(
                 (_, Level::Bad) => format!("{head} 数据质量坏"),
                 _ => {
                     let limit = def.limit.unwrap_or(f64::NAN);
-                    let sign = match def.level {
-                        Level::L | Level::Ll => '≤',
-                        _ => '≥',
-                    };
                     let limit_text = with_unit(point, &number(limit, decimals(point, Some(limit))));
                     let level = level_name(def.level);
-                    // "no data ≥ limit" would claim a comparison that nobody made.
-                    match value.number().filter(|v| v.is_finite()) {
-                        None => format!("{head} 无数据（{level} {limit_text}）"),
-                        Some(_) => {
-                            let value = measured(point, value, Some(limit));
-                            format!("{head} {value} {sign} {level} {limit_text}")
+                    let beside = measured(point, value, Some(limit));
+                    // Only a comparison that holds is said: "53 ≥ 80", or of no data, is a lie.
+                    let v = value.number().unwrap_or(f64::NAN);
+                    match def.level {
+                        Level::L | Level::Ll if v <= limit => {
+                            format!("{head} {beside} ≤ {level} {limit_text}")
                         }
+                        Level::H | Level::Hh | Level::Hhh if v >= limit => {
+                            format!("{head} {beside} ≥ {level} {limit_text}")
+                        }
+                        _ => format!("{head} {beside}（{level} {limit_text}）"),
                     }
                 }
             }
