@@ -18,6 +18,7 @@ mod reserve;
 mod schema;
 pub mod seal;
 mod series;
+mod torn;
 mod transitions;
 mod verify;
 mod writer;

@@ -25,11 +25,14 @@ pub struct Received {
     pub stored: Vec<(u64, u64)>,
     /// The owner's highest sequence number that is stored: what may be acknowledged.
     pub last: u64,
+    /// The hash of that record.
+    pub tip: Option<Hash>,
     /// The sequence number that was due where another came; what came after it was not stored.
     pub gap: Option<SeqGap>,
     /// Records that were stored although their hash or `prev` does not fit.
     pub broken: Vec<u64>,
-    /// Records that came again with another hash than the stored one, which was kept.
+    /// Records that came again with another hash than the stored one, which was kept. What came
+    /// after the first was not stored: it belongs to another journal.
     pub conflicts: Vec<u64>,
 }
 
@@ -130,6 +133,7 @@ impl ReceivedLog {
             if *seq <= end.last {
                 if !same_as_stored(&tx, owner, *seq, wire).map_err(fault)? {
                     out.conflicts.push(*seq);
+                    break;
                 }
                 continue;
             }
@@ -146,7 +150,7 @@ impl ReceivedLog {
             };
         }
         tx.commit().map_err(fault)?;
-        out.last = end.last;
+        (out.last, out.tip) = (end.last, end.tip);
         self.owners.insert(owner.to_owned(), end);
         Ok(out)
     }
@@ -157,6 +161,14 @@ impl ReceivedLog {
     /// [`StoreError`] where the file cannot be read.
     pub fn received_last(&mut self, owner: &str) -> Result<u64, StoreError> {
         self.end(owner).map(|end| end.last)
+    }
+
+    /// The hash of that record; none where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the file cannot be read.
+    pub fn received_tip(&mut self, owner: &str) -> Result<Option<Hash>, StoreError> {
+        self.end(owner).map(|end| end.tip)
     }
 
     /// What can be read.

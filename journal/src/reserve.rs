@@ -8,6 +8,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::OpenError;
+
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
@@ -15,6 +17,9 @@ const FILE: &str = "journal.reserve";
 
 /// How much is kept for the journal.
 pub(crate) const RESERVE_BYTES: u64 = 64 << 20;
+
+/// A disk with less than this free is full: SQLite may need as much to open a database.
+const FULL_BELOW: u64 = 1 << 20;
 
 /// The reserve of one data directory.
 #[derive(Debug)]
@@ -84,6 +89,24 @@ pub(crate) fn is_given_back(dir: &Path) -> bool {
 pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
     let fs = statvfs(dir)?;
     Ok(fs.f_bavail.saturating_mul(fs.f_frsize))
+}
+
+/// Opens what needs a few pages to be opened: on a full disk out of the space kept for alarms,
+/// because a gateway that starts there must warn all the same.
+pub(crate) fn open_with_room<T>(
+    dir: &Path,
+    open: impl Fn() -> Result<T, OpenError>,
+) -> Result<T, OpenError> {
+    match open() {
+        Err(OpenError::Io { .. })
+            if !is_given_back(dir) && free_bytes(dir).is_ok_and(|free| free < FULL_BELOW) =>
+        {
+            tracing::warn!(dir = %dir.display(), "the disk is full: opening in the space kept for alarms");
+            let _ = std::fs::remove_file(dir.join(FILE));
+            open()
+        }
+        outcome => outcome,
+    }
 }
 
 fn write_zeros(file: &mut File, mut left: u64) -> io::Result<()> {

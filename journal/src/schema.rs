@@ -3,13 +3,13 @@
 //! Lives here: SQL that makes tables, `user_version`, pragmas. May not live here: queries.
 //! A step is never edited once released: add another.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rustix::fs::{Access, access};
 
-use crate::OpenError;
+use crate::{OpenError, torn};
 
 /// One kind of database: its file and its steps; `user_version` is the number of steps done.
 pub(crate) struct Schema {
@@ -71,6 +71,13 @@ impl Schema {
     pub(crate) fn open(&self, dir: &Path, create: bool) -> Result<Connection, OpenError> {
         let path = dir.join(self.file);
         let fault = |e: rusqlite::Error| OpenError::database(&path, &e);
+        if create {
+            // Only the first to open it: a checkpoint of ours would change it while we look.
+            let missing = torn::missing(&path, &log_of(&path));
+            if let Some(detail) = missing.map_err(|e| OpenError::io(&path, e))? {
+                return Err(OpenError::Corrupt { file: path, detail });
+            }
+        }
         let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         if create {
             flags |= OpenFlags::SQLITE_OPEN_CREATE;
@@ -88,6 +95,21 @@ impl Schema {
         .map_err(fault)?;
         self.migrate(&mut db, &path)?;
         Ok(db)
+    }
+
+    /// Refuses a file that was cut to nothing: SQLite would take it for a new database, throw away
+    /// the write-ahead log beside it and begin at 1. `lived`: something else says that there was
+    /// content.
+    pub(crate) fn refuse_emptied(&self, dir: &Path, lived: bool) -> Result<(), OpenError> {
+        let path = dir.join(self.file);
+        let empty = std::fs::metadata(&path).is_ok_and(|m| m.len() == 0);
+        if empty && (lived || has_log(&path)) {
+            return Err(OpenError::Corrupt {
+                file: path,
+                detail: "it is empty, and once it was not".to_owned(),
+            });
+        }
+        Ok(())
     }
 
     /// Opens the database in `dir` for reading alone; also a copy whose directory cannot be
@@ -159,9 +181,13 @@ fn user_version(db: &Connection) -> rusqlite::Result<i64> {
 }
 
 fn has_log(database: &Path) -> bool {
+    std::fs::metadata(log_of(database)).is_ok_and(|m| m.len() > 0)
+}
+
+fn log_of(database: &Path) -> PathBuf {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
-    std::fs::metadata(log).is_ok_and(|m| m.len() > 0)
+    log.into()
 }
 
 fn percent_encoded(path: &Path) -> String {

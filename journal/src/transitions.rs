@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::ends::{Ends, append_audit, append_record, read_ends};
 use crate::lock::DirLock;
-use crate::reserve::{RESERVE_BYTES, Reserve};
-use crate::schema::JOURNAL;
+use crate::reserve::{self, RESERVE_BYTES, Reserve};
+use crate::schema::{JOURNAL, SERIES};
 use crate::seal::{Hash, Sealed};
 use crate::{JournalReader, OpenError, ReceivedLog, StoreError};
 
@@ -81,10 +81,18 @@ impl Journal {
         identity: &str,
         options: &JournalOptions,
     ) -> Result<Journal, OpenError> {
-        let lock = Arc::new(DirLock::take(dir, "journal.lock")?);
+        let lock = Arc::new(reserve::open_with_room(dir, || {
+            DirLock::take(dir, "journal.lock")
+        })?);
         let file = dir.join(JOURNAL.file);
-        let db = JOURNAL.open(dir, true)?;
-        claim(&db, dir, identity)?;
+        // Both are made after the journal, so that a first start that was killed is not refused.
+        let series = std::fs::metadata(dir.join(SERIES.file)).is_ok_and(|m| m.len() > 0);
+        JOURNAL.refuse_emptied(dir, series || !reserve::is_given_back(dir))?;
+        let db = reserve::open_with_room(dir, || {
+            let db = JOURNAL.open(dir, true)?;
+            claim(&db, dir, identity)?;
+            Ok(db)
+        })?;
         let ends = read_ends(&db, identity).map_err(|fault| fault.open(&file))?;
         let reserve = Reserve::new(dir, options.reserve_bytes);
         let journal = Journal {

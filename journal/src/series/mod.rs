@@ -30,7 +30,7 @@ use rusqlite::{TransactionBehavior, params};
 
 use crate::lock::DirLock;
 use crate::reserve::{self, RESERVE_BYTES};
-use crate::schema::SERIES;
+use crate::schema::{JOURNAL, SERIES};
 use crate::{OpenError, StoreError};
 
 pub use compact::{Compacted, SeriesOptions};
@@ -92,9 +92,10 @@ impl Series {
     /// [`OpenError`], each with its remedy.
     pub fn open_with(dir: &Path, options: SeriesOptions) -> Result<Series, OpenError> {
         assert!(options.chunk_rows > 0, "a chunk holds rows");
-        let lock = DirLock::take(dir, "series.lock")?;
+        let lock = reserve::open_with_room(dir, || DirLock::take(dir, "series.lock"))?;
         let file = dir.join(SERIES.file);
-        let db = SERIES.open(dir, true)?;
+        SERIES.refuse_emptied(dir, has_lived(dir))?;
+        let db = reserve::open_with_room(dir, || SERIES.open(dir, true))?;
         let fault = |e: rusqlite::Error| OpenError::database(&file, &e);
         let mut points = HashMap::new();
         {
@@ -264,4 +265,12 @@ impl Series {
         }
         Ok(())
     }
+}
+
+/// True where the journal beside the series says that its owner has run here.
+fn has_lived(dir: &Path) -> bool {
+    JOURNAL.open_read(dir).is_ok_and(|db| {
+        db.query_row("SELECT count(*) FROM alive", [], |row| row.get(0))
+            .is_ok_and(|n: i64| n > 0)
+    })
 }
