@@ -128,11 +128,12 @@ fn restore_alarms(
     let gateways: Vec<Arc<str>> = live.gateways.iter().map(|g| g.id.clone()).collect();
     for id in gateways {
         let last = received.received_last(&chains.name(&id))?;
+        let tip = received.received_tip(&chains.name(&id))?;
         let generation = chains.generation(&id);
         let Some(g) = live.gateways.get_mut(&id) else {
             continue;
         };
-        g.acked_seq = last;
+        (g.acked_seq, g.acked_hash) = (last, tip);
         if generation > 1 {
             g.broken = Some(Broken {
                 since: davy_points::Timestamp(0),

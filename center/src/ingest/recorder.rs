@@ -309,7 +309,7 @@ impl Thread {
                 self.applied(owner, &t.told);
                 note_silence(&room, &t.told);
                 room.committed(center_seq, t.told);
-            } else if seq > received.last || received.conflicts.contains(&seq) {
+            } else if seq > received.last || received.conflicts.iter().any(|at| seq >= *at) {
                 // Ahead of a gap, or of a journal that begins anew: shown at once, and asked for
                 // again in its order.
                 room.provisional(&t.told);
@@ -331,7 +331,7 @@ impl Thread {
         let Some(gateway) = live.gateways.get_mut(owner) else {
             return;
         };
-        gateway.acked_seq = received.last;
+        (gateway.acked_seq, gateway.acked_hash) = (received.last, received.tip);
         if let Some(gap) = received.gap {
             metrics.gaps.with_label_values(&[owner]).inc();
             tracing::warn!(%owner, expected = gap.expected, found = gap.found, "transitions are missing: asked for again");
@@ -356,7 +356,7 @@ impl Thread {
             gateway.broken.get_or_insert(Broken { since: wall, text });
         }
         if !received.conflicts.is_empty() {
-            gateway.acked_seq = 0;
+            (gateway.acked_seq, gateway.acked_hash) = (0, None);
             gateway.resend_after = Some(0);
         }
         drop(live);

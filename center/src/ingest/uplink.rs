@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use davy_journal::Hash;
 use davy_points::Mono;
 use davy_rules::alarm::{Acked, Resend, SnapshotGet, VERSION};
 use hmac::{Hmac, KeyInit, Mac};
@@ -20,7 +21,6 @@ use super::link::{Ack, Dial, Hears, hold};
 use super::recorder::{Job, Recorder};
 use crate::OWNER;
 use crate::room::Room;
-use crate::server::hex;
 use crate::state::commands::CommandRecord;
 use crate::state::gateways::LinkState;
 use crate::watch::Watch;
@@ -115,7 +115,7 @@ impl Hears for Uplink {
 #[derive(Default)]
 struct Said {
     connection: u64,
-    acked: HashMap<Arc<str>, u64>,
+    acked: HashMap<Arc<str>, (u64, Option<Hash>)>,
     asked: HashMap<Arc<str>, (u64, Mono)>,
 }
 
@@ -149,14 +149,16 @@ impl Said {
         };
         let mut live = room.write();
         for g in live.gateways.iter_mut() {
-            if self.acked.get(&g.id) != Some(&g.acked_seq) {
-                let acked = json(&Acked {
+            let acked = (g.acked_seq, g.acked_hash);
+            if self.acked.get(&g.id) != Some(&acked) {
+                let payload = json(&Acked {
                     v: VERSION,
                     owner: g.id.clone(),
                     seq: g.acked_seq,
+                    hash: g.acked_hash.map(|hash| hash.to_string().into()),
                 });
-                if publish(&g.id, "acked", true, acked) {
-                    self.acked.insert(g.id.clone(), g.acked_seq);
+                if publish(&g.id, "acked", true, payload) {
+                    self.acked.insert(g.id.clone(), acked);
                 }
             }
             if g.ask_snapshot {
@@ -212,7 +214,9 @@ fn payload(c: &CommandRecord, key: Option<&[u8]>) -> Result<Vec<u8>, String> {
         let sig = mac.finalize().into_bytes();
         json.pop();
         json.extend_from_slice(b",\"sig\":\"");
-        json.extend_from_slice(hex(&sig).as_bytes());
+        for byte in sig {
+            json.extend_from_slice(format!("{byte:02x}").as_bytes());
+        }
         json.extend_from_slice(b"\"}");
     }
     Ok(json)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use davy_journal::Hash;
 use davy_plan::Plan;
 use davy_points::{Mono, Timestamp};
 use davy_rules::alarm::{Beat, Presence, Status};
@@ -50,6 +51,8 @@ pub(crate) struct GatewayState {
     pub last_seq: u64,
     /// Newest sequence that is committed here without a gap.
     pub acked_seq: u64,
+    /// The hash of that record, so that the gateway knows its own journal by it.
+    pub acked_hash: Option<Hash>,
     /// The centre's engine says that it is silent.
     pub silent: bool,
     /// Since when, for people.
@@ -109,6 +112,7 @@ impl GatewayState {
             tick: None,
             last_seq: 0,
             acked_seq: 0,
+            acked_hash: None,
             silent: false,
             silent_since: None,
             clock_offset_ns: 0,

@@ -109,6 +109,13 @@ impl Outbox {
         }
     }
 
+    /// The record of this sequence, where it is at hand.
+    pub(crate) fn record(&self, seq: u64) -> Option<Sealed> {
+        let state = self.lock();
+        let at = state.recent.partition_point(|s| s.seq < seq);
+        state.recent.get(at).filter(|s| s.seq == seq).cloned()
+    }
+
     /// Newest durable sequence.
     pub(crate) fn last_seq(&self) -> u64 {
         self.changed.borrow().0
@@ -155,6 +162,8 @@ mod tests {
         outbox.committed(sealed(15..=15 + RECENT_MAX as u64));
         assert_eq!(outbox.after(14, 1), After::OnDisk);
         assert_eq!(outbox.after(15, 1), After::Here(sealed(16..=16)));
+        assert_eq!(outbox.record(15), None);
+        assert_eq!(outbox.record(17), sealed(17..=17).pop());
     }
 
     #[test]

@@ -89,6 +89,12 @@ impl Window {
         Acked::Forward
     }
 
+    /// The centre speaks of another journal's records: of ours it has none.
+    pub(crate) fn foreign(&mut self) {
+        self.acked = 0;
+        self.rewind();
+    }
+
     /// The centre asks for everything after `seq`.
     pub(crate) fn resend(&mut self, seq: u64) {
         self.acked = self.acked.min(seq);

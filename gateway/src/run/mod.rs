@@ -27,8 +27,8 @@ mod stats;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -132,7 +132,7 @@ pub(crate) enum Ask {
 pub struct Gateway {
     id: Arc<str>,
     acquire: Option<AcquireHandle>,
-    mqtt: Option<AcquireHandle>,
+    mqtt: Option<acquire::mqtt::MqttHandle>,
     batches: Option<mpsc::Sender<Batch>>,
     engine: Option<JoinHandle<()>>,
     series: Option<JoinHandle<()>>,
@@ -187,6 +187,7 @@ fn start_with(cfg: GatewayConfig, options: SpawnOptions) -> Result<Gateway, Star
     let (stop_lanes, stopped) = watch::channel(None);
     let (stored_tx, stored) = watch::channel(series.last_batch());
     let reader = journal.reader()?;
+    let checker = Arc::new(Mutex::new(journal.reader()?));
     let mut lane_seeds = Vec::new();
     for (address, mirrored) in &sinks {
         let (history_cursor, mirror_cursor) = history::cursors(&address.id);
@@ -299,6 +300,7 @@ fn start_with(cfg: GatewayConfig, options: SpawnOptions) -> Result<Gateway, Star
         AlarmLanePorts {
             outbox,
             reader: Some(reader),
+            checker,
             journal: journal.clone(),
             acked,
             engine: asks_tx,
@@ -330,7 +332,7 @@ fn start_with(cfg: GatewayConfig, options: SpawnOptions) -> Result<Gateway, Star
     Ok(Gateway {
         id: Arc::clone(&cfg.id),
         acquire: Some(acquire),
-        mqtt,
+        mqtt: Some(mqtt),
         batches: Some(batches_tx),
         engine: Some(engine),
         series: Some(series),
@@ -455,7 +457,7 @@ impl Gateway {
         blocking(move || {
             // Both at once: each waits for what is on the wire.
             std::thread::scope(|s| {
-                s.spawn(move || mqtt.map(AcquireHandle::stop));
+                s.spawn(move || mqtt.map(acquire::mqtt::MqttHandle::stop));
                 s.spawn(move || acquire.map(AcquireHandle::stop));
             });
         })

@@ -83,6 +83,10 @@ pub struct Acked {
     pub owner: Arc<str>,
     /// The highest `seq` that the centre holds without a gap.
     pub seq: u64,
+    /// The hash of that record as the centre holds it: a gateway whose disk was replaced has
+    /// another record of this `seq`, and knows by it that the centre speaks of its old journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<Arc<str>>,
 }
 
 /// `resend`: the centre misses records.
@@ -182,6 +186,7 @@ mod tests {
             v: 1,
             owner: "gw-01".into(),
             seq: 7,
+            hash: None,
         };
         let read = |json: &str| super::read::<Acked>(json.as_bytes());
         assert_eq!(

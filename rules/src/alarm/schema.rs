@@ -165,6 +165,7 @@ mod tests {
                 v: VERSION,
                 owner: "gw-01".into(),
                 seq: 0,
+                hash: Some("00".repeat(32).into()),
             },
         );
         fits(

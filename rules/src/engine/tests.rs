@@ -2,8 +2,6 @@
 
 mod ack;
 mod blind;
-mod edit;
-mod group;
 mod level;
 mod properties;
 mod restart;

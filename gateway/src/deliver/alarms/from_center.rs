@@ -3,8 +3,10 @@
 //! Lives here: messages in, and their acknowledgement to the broker: a command's when it has run
 //! its course and its record is durable, so that none is lost between broker and journal.
 
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use davy_journal::Sealed;
 use davy_rules::alarm::{
     Acked as AckedRecord, CommandResult, Resend, Snapshot, SnapshotGet, Unreadable, read,
 };
@@ -38,7 +40,7 @@ impl AlarmLane {
             .unwrap_or_default();
         match topic {
             "/acked" => match read::<AckedRecord>(&message.payload) {
-                Ok(acked) => self.take_acked(acked.seq, last),
+                Ok(acked) => self.check_acked(acked, last),
                 Err(why) => self.refuse_record("acked", &why),
             },
             "/resend" => match read::<Resend>(&message.payload) {
@@ -53,6 +55,51 @@ impl AlarmLane {
             other => tracing::debug!(topic = other, "nothing reads this topic"),
         }
         self.puback(message);
+    }
+
+    /// A sequence alone does not say whose record it is: after a new disk both journals have a
+    /// record 12. What the centre acknowledges must have the hash of ours.
+    fn check_acked(&mut self, acked: AckedRecord, last: u64) {
+        self.acked_heard += 1;
+        let AckedRecord { seq, hash, .. } = acked;
+        let (Some(hash), 1..) = (hash, seq) else {
+            return self.take_acked(seq, last);
+        };
+        if seq > last {
+            return self.take_acked(seq, last);
+        }
+        if let Some(record) = self.ports.outbox.record(seq) {
+            return self.judge_acked(seq, Some(has_hash(&record, &hash)));
+        }
+        let (nth, done) = (self.acked_heard, self.done.clone());
+        let checker = Arc::clone(&self.ports.checker);
+        tokio::task::spawn_blocking(move || {
+            let reader = checker.lock().unwrap_or_else(PoisonError::into_inner);
+            let ours = match reader.read_from(seq - 1, 1) {
+                Ok(records) => Some(records.first().is_some_and(|r| has_hash(r, &hash))),
+                Err(e) => {
+                    tracing::error!("cannot read what the centre acknowledges: {e}");
+                    None
+                }
+            };
+            let _ = done.blocking_send(Done::Acked { nth, seq, ours });
+        });
+    }
+
+    fn judge_acked(&mut self, seq: u64, ours: Option<bool>) {
+        match ours {
+            Some(true) => self.take_acked(seq, self.ports.outbox.last_seq()),
+            Some(false) => {
+                tracing::error!(
+                    owner = %self.plan.owner,
+                    seq,
+                    "the centre has records of another journal under this gateway's name (a new disk, a restored copy?): all of this one are sent"
+                );
+                self.window.foreign();
+            }
+            // It is said again with the next record, or on the next connection.
+            None => {}
+        }
     }
 
     fn take_acked(&mut self, seq: u64, last: u64) {
@@ -149,6 +196,11 @@ impl AlarmLane {
                     let _ = client.try_ack(&message);
                 }
             }
+            Done::Acked { nth, seq, ours } => {
+                if nth == self.acked_heard {
+                    self.judge_acked(seq, ours);
+                }
+            }
             Done::Snapshot(snapshot) => {
                 let Some(client) = self.up.clone() else {
                     return; // the centre asks again
@@ -198,6 +250,12 @@ impl AlarmLane {
 
 fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// A wire record ends with its hash.
+fn has_hash(record: &Sealed, hash: &str) -> bool {
+    let ours = record.wire.strip_suffix(b"\"}");
+    hash.len() == 64 && ours.is_some_and(|wire| wire.ends_with(hash.as_bytes()))
 }
 
 /// What an ack needs of a message.

@@ -8,7 +8,7 @@
 mod from_center;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use davy_journal::{JournalHandle, JournalReader, Sealed};
@@ -52,6 +52,8 @@ pub(crate) struct AlarmLanePorts {
     pub(crate) outbox: Arc<Outbox>,
     /// Taken when the lane begins.
     pub(crate) reader: Option<JournalReader>,
+    /// Looks up what the centre acknowledges and is not at hand any more.
+    pub(crate) checker: Arc<Mutex<JournalReader>>,
     pub(crate) journal: JournalHandle,
     pub(crate) acked: u64,
     pub(crate) engine: mpsc::Sender<Ask>,
@@ -73,6 +75,12 @@ enum Done {
     /// A command has run its course: answer it, and tell the broker that we have it.
     Command(Option<CommandResult>, Option<(AsyncClient, Publish)>),
     Snapshot(Box<Snapshot>),
+    /// Whether the record of this `acked` is one of ours; none: it could not be read.
+    Acked {
+        nth: u64,
+        seq: u64,
+        ours: Option<bool>,
+    },
 }
 
 type Reading = JoinHandle<(JournalReader, Result<Vec<Sealed>, davy_journal::StoreError>)>;
@@ -95,6 +103,8 @@ pub(crate) struct AlarmLane {
     read_not_before: Instant,
     done: mpsc::Sender<Done>,
     younger_told: bool,
+    /// Counts the centre's `acked`: the newest alone counts.
+    acked_heard: u64,
 }
 
 impl AlarmLane {
@@ -164,6 +174,7 @@ impl AlarmLane {
             read_not_before: now,
             done,
             younger_told: false,
+            acked_heard: 0,
             plan,
             ports,
         }
