@@ -12,6 +12,8 @@
     unreachable_pub
 )]
 
+#[path = "faults/disk.rs"]
+mod disk;
 mod harness;
 #[path = "faults/kills.rs"]
 mod kills;

@@ -361,9 +361,7 @@ pub(crate) fn mqtt(
             );
             return None;
         }
-        if !source.topics.is_empty()
-            && !source.topics.iter().any(|f| topic::filter_covers(f, topic))
-        {
+        if !source.topics.is_empty() && !source.topics.iter().any(|f| topic::matches(f, topic)) {
             r.error(
                 faults,
                 "E222",
