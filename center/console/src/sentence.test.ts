@@ -24,6 +24,7 @@ test('a limit names its level; its value stays where the page shows no live one'
   check({ text: 'LT-101B T-101（苯）液位 B 12.31 m ≥ 高高限 12.20 m' }, 'LT-101B T-101（苯）液位 B 高高报', 'LT-101B T-101（苯）液位 B high-high', 'LT-101B T-101（苯）液位 B 12.31 m ≥ high-high limit 12.20 m');
   check({ level: 'l', text: 'LT-101B T-101（苯）液位 B 1.31 m ≤ 低限 2.00 m' }, 'LT-101B T-101（苯）液位 B 低报', 'LT-101B T-101（苯）液位 B low', 'LT-101B T-101（苯）液位 B 1.31 m ≤ low limit 2.00 m');
   check({ level: 'h', description: '', text: 'LT-101B 无数据（高限 2.00 m）' }, 'LT-101B 高报', 'LT-101B high', 'LT-101B no data (high limit 2.00 m)');
+  check({ text: 'LT-101B T-101（苯）液位 B 12.10 m（高高限 12.20 m）' }, 'LT-101B T-101（苯）液位 B 高高报', 'LT-101B T-101（苯）液位 B high-high', 'LT-101B T-101（苯）液位 B 12.10 m (high-high limit 12.20 m)');
 });
 
 test('every other kind has its words', () => {

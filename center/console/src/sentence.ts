@@ -29,8 +29,9 @@ function phraseOf(a: Said): Phrase | null {
   const head = a.description ? `${tag} ${a.description} ` : `${tag} `;
   if (!said || !text.startsWith(head)) return null;
   const v = text.slice(head.length);
-  const [nothing = ''] = word('zh', 'said.no_value').split('{v}');
-  const engines = v.includes(` ${sign} ${word('zh', said)} `) || v.startsWith(`${nothing}${word('zh', said)} `);
+  // A comparison that holds, or the limit in brackets beside the value.
+  const [open = ''] = word('zh', 'said.beside').split('{v}');
+  const engines = v.includes(` ${sign} ${word('zh', said)} `) || v.includes(`${open}${word('zh', said)} `);
   return engines ? { key: said, v } : null;
 }
 
@@ -86,13 +87,14 @@ export function whole(lang: Lang, a: Said): string {
   if (!phrase || !named(a) || a.owner === CENTRE) return line(lang, a);
   const head = [a.tag, a.description].filter(Boolean).join(' ');
   if (phrase.key.startsWith('limit.')) {
-    const v = phrase.v.replace(word('zh', phrase.key), word(lang, phrase.key));
-    const [open = '', close = ''] = word('zh', 'said.no_value').split('{v}');
-    return `${head} ${v.startsWith(open) ? word(lang, 'said.no_value', { v: v.slice(open.length, -close.length) }) : v}`;
+    const [open = '', close = ''] = word('zh', 'said.beside').split('{v}');
+    const [value = '', limit] = measured(lang, phrase.v).replace(word('zh', phrase.key), word(lang, phrase.key)).split(open);
+    return `${head} ${value}${limit === undefined ? '' : word(lang, 'said.beside', { v: limit.slice(0, -close.length) })}`;
   }
-  const v = phrase.v === word('zh', 'said.nothing') ? word(lang, 'said.nothing') : phrase.v;
-  return `${head} ${word(lang, phrase.key, { v })}`;
+  return `${head} ${word(lang, phrase.key, { v: measured(lang, phrase.v) })}`;
 }
+
+const measured = (lang: Lang, v: string): string => v.replace(word('zh', 'said.nothing'), word(lang, 'said.nothing'));
 
 /** An entry of the list of what does not protect. `alarm` is the alarm that it speaks of, if any. */
 export function uncovered(lang: Lang, i: NotProtecting, alarm: Said | undefined): string {

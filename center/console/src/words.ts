@@ -71,7 +71,7 @@ export const WORDS = {
   'said.bad.brief': ['数据质量坏', 'has bad quality'],
   'said.loss_of_view': ['报警判断期间失去数据', 'lost its data while an alarm was pending'],
   'said.loss_of_view.brief': ['报警判断期间失去数据', 'lost its data while an alarm was pending'],
-  'said.no_value': ['无数据（{v}）', 'no data ({v})'],
+  'said.beside': ['（{v}）', ' ({v})'],
   'said.nothing': ['无数据', 'no data'],
   'said.source.down': ['数据源 {n} 通信中断', 'source {n}: communication lost'],
   'said.source.clock': ['数据源 {n} 时钟不可信', 'source {n}: clock not trusted'],

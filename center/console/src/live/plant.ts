@@ -78,7 +78,8 @@ const annunciated = new Map<string, number>();
 const FLOOD_NS = 600e9;
 export const FLOOD = 10;
 const note = (a: AlarmView): void => {
-  if (a.occurrence && a.annunciated_at !== null && !a.masked) annunciated.set(a.occurrence, a.annunciated_at);
+  // One that a worse alarm, or the loss of its source, stood for all its life was never annunciated.
+  if (a.occurrence && a.annunciated_at !== null && isStanding(a)) annunciated.set(a.occurrence, a.annunciated_at);
 };
 
 function touch(): void {
