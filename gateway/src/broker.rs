@@ -7,8 +7,6 @@
 //! its own request channel, so this task only polls and hands over. Whoever takes what it hands
 //! over must never wait on the request channel: use the `try_` calls. Read first: [`Heard`].
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use davy_plan::MqttAddress;
@@ -20,6 +18,8 @@ use rumqttc::{
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::backoff::{Backoff, any_seed};
+
 /// No packet beyond this, either way. Payloads are bounded below it.
 const PACKET_MAX_BYTES: usize = 1024 * 1024 + 64 * 1024;
 /// A message beyond the bound that the broker keeps for our session would come again for ever.
@@ -27,8 +27,6 @@ const PACKET_MAX_BYTES: usize = 1024 * 1024 + 64 * 1024;
 const POISON_MAX_BYTES: usize = 16 * 1024 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const CONNECT_S: u64 = 3;
-const BACKOFF_MIN: Duration = Duration::from_millis(500);
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Filters in one SUBSCRIBE.
 const FILTERS_AT_ONCE: usize = 64;
 
@@ -81,32 +79,8 @@ impl Drop for Link {
     }
 }
 
-/// 0.5 s doubled up to 30 s, each ±50 %; shared by all that talk to peers which may be away.
-#[derive(Debug)]
-pub(crate) struct Backoff {
-    next: Duration,
-}
-
-impl Backoff {
-    pub(crate) const fn new() -> Backoff {
-        Backoff { next: BACKOFF_MIN }
-    }
-
-    pub(crate) const fn reset(&mut self) {
-        self.next = BACKOFF_MIN;
-    }
-
-    pub(crate) fn pause(&mut self) -> Duration {
-        let base = self.next;
-        self.next = (base * 2).min(BACKOFF_MAX);
-        // A hasher's random keys are all the randomness that jitter needs.
-        let random = RandomState::new().build_hasher().finish();
-        base.mul_f64(0.5 + f64::from((random >> 32) as u32) / f64::from(u32::MAX))
-    }
-}
-
 async fn run(plan: LinkPlan, tell: mpsc::Sender<Heard>) {
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::of_a_peer(any_seed());
     let mut packet_max = PACKET_MAX_BYTES;
     // The session that the broker kept may know other filters than this configuration.
     let mut subscribed = false;
@@ -167,7 +141,7 @@ async fn run(plan: LinkPlan, tell: mpsc::Sender<Heard>) {
         if tell.send(Heard::Down(why)).await.is_err() {
             return;
         }
-        tokio::time::sleep(backoff.pause()).await;
+        tokio::time::sleep(backoff.next_delay()).await;
     }
 }
 
@@ -261,26 +235,5 @@ async fn poll(
         if tell.send(heard).await.is_err() {
             return End::Nobody;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn backoff_doubles_to_its_bound_within_half_either_way() {
-        let mut backoff = Backoff::new();
-        let mut base = BACKOFF_MIN;
-        for _ in 0..12 {
-            let pause = backoff.pause();
-            assert!(
-                pause >= base / 2 && pause <= base * 3 / 2,
-                "{pause:?} of {base:?}"
-            );
-            base = (base * 2).min(BACKOFF_MAX);
-        }
-        backoff.reset();
-        assert!(backoff.pause() <= BACKOFF_MIN * 3 / 2);
     }
 }

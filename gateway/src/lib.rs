@@ -6,6 +6,7 @@
 //! (`davy-journal`), anything of the centre. Read first: [`start`], then [`acquire`].
 
 pub mod acquire;
+mod backoff;
 mod broker;
 pub mod deliver;
 #[cfg(test)]

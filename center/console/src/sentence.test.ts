@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import type { NotProtecting } from './api';
 import { headline, line, uncovered, whole, type Said } from './sentence';
+import { WORDS } from './words';
 
 // The texts stand here as the engine writes them (`rules/src/language/words.rs`).
 const HAN = /\p{Script=Han}/u;
@@ -20,6 +22,15 @@ function check(over: Partial<Said>, zh: string, en: string, enWhole: string): vo
   for (const s of [headline('en', a), line('en', a), whole('en', a)]) assert.doesNotMatch(s.replace(a.description, ''), HAN);
 }
 
+test('every phrase of the engine has its cell', () => {
+  const source = readFileSync('../../rules/src/language/words.rs', 'utf8').split('#[cfg(test)]')[0] ?? '';
+  const plain = (phrase: string): string => phrase.replace(/\{\w*\}/g, '{}').replace('{} {}', '{}');
+  const known = new Set(Object.values(WORDS).map(([zh]) => plain(zh)));
+  const phrases = [...source.replace(/\/\/.*$/gm, '').matchAll(/"([^"]*)"/g)].map((m) => m[1] ?? '').filter((s) => HAN.test(s));
+  assert.ok(phrases.length > 15);
+  for (const phrase of phrases) assert.ok(known.has(plain(phrase.replace(/^\{head\} /, ''))), `no words for ${phrase}`);
+});
+
 test('a limit names its level; its value stays where the page shows no live one', () => {
   check({ text: 'LT-101B T-101（苯）液位 B 12.31 m ≥ 高高限 12.20 m' }, 'LT-101B T-101（苯）液位 B 高高报', 'LT-101B T-101（苯）液位 B high-high', 'LT-101B T-101（苯）液位 B 12.31 m ≥ high-high limit 12.20 m');
   check({ level: 'l', text: 'LT-101B T-101（苯）液位 B 1.31 m ≤ 低限 2.00 m' }, 'LT-101B T-101（苯）液位 B 低报', 'LT-101B T-101（苯）液位 B low', 'LT-101B T-101（苯）液位 B 1.31 m ≤ low limit 2.00 m');
@@ -30,6 +41,7 @@ test('a limit names its level; its value stays where the page shows no live one'
 test('every other kind has its words', () => {
   check({ kind: 'stuck', level: 'on', text: 'LT-101B T-101（苯）液位 B 卡滞，停在 10.88 m' }, 'LT-101B T-101（苯）液位 B 卡滞', 'LT-101B T-101（苯）液位 B is stuck', 'LT-101B T-101（苯）液位 B is stuck, stands at 10.88 m');
   check({ kind: 'stuck', level: 'on', text: 'LT-101B T-101（苯）液位 B 疑似卡滞，停在 10.88 m' }, 'LT-101B T-101（苯）液位 B 疑似卡滞', 'LT-101B T-101（苯）液位 B may be stuck', 'LT-101B T-101（苯）液位 B may be stuck, stands at 10.88 m');
+  check({ kind: 'stuck', level: 'on', text: 'LT-101B T-101（苯）液位 B 卡滞见证不再成立，未见测量值变动，停在 10.88 m' }, 'LT-101B T-101（苯）液位 B 曾卡滞，未见变动', 'LT-101B T-101（苯）液位 B was stuck, not seen to move', 'LT-101B T-101（苯）液位 B was stuck and has not been seen to move, stands at 10.88 m');
   check({ kind: 'stale', level: 'stale', text: 'LT-101B T-101（苯）液位 B 数据中断' }, 'LT-101B T-101（苯）液位 B 数据中断', 'LT-101B T-101（苯）液位 B sends no data', 'LT-101B T-101（苯）液位 B sends no data');
   check({ kind: 'quality', level: 'bad', text: 'LT-101B T-101（苯）液位 B 数据质量坏' }, 'LT-101B T-101（苯）液位 B 数据质量坏', 'LT-101B T-101（苯）液位 B has bad quality', 'LT-101B T-101（苯）液位 B has bad quality');
   const source = { rule: 'source', kind: 'source', tag: 'plc-nh3', level: 'loss_of_view', description: '' } as const;

@@ -9,7 +9,7 @@ export type Said = Pick<AlarmView, 'owner' | 'alarm' | 'rule' | 'kind' | 'tag' |
 /** The centre's own engine: its points are the gateways. */
 const CENTRE = 'center';
 /** What the engine says behind the name of a point; `{v}` is the value of that moment. */
-const PHRASES: readonly Word[] = ['said.suspected', 'said.stuck', 'said.stale', 'said.bad', 'said.loss_of_view'];
+const PHRASES: readonly Word[] = ['said.suspected', 'said.unseen', 'said.stuck', 'said.stale', 'said.bad', 'said.loss_of_view'];
 const SOURCE: readonly Word[] = ['said.source.down', 'said.source.clock', 'said.source.storm'];
 
 interface Phrase { key: Word; v: string }
@@ -40,6 +40,7 @@ const limitKey = (a: Said): Word | null => (['ll', 'l', 'h', 'hh', 'hhh'].includ
 /** A part of a process: `system/journal/on`, `system/plan/gw-1/on`. */
 function partText(lang: Lang, a: Said): string {
   const part = a.alarm.split('/').slice(1, -1).join('/');
+  if (part === 'startup') return word(lang, 'said.startup');
   if (part.startsWith('plan/')) return word(lang, 'said.plan', { n: part.slice(5) });
   return word(lang, 'said.part', { n: wordOr(lang, `part.${part}`, part) });
 }

@@ -21,6 +21,7 @@ use super::link::{Ack, Dial, Hears, hold};
 use super::recorder::{Job, Recorder};
 use crate::OWNER;
 use crate::room::Room;
+use crate::server::hex;
 use crate::state::commands::CommandRecord;
 use crate::state::gateways::LinkState;
 use crate::watch::Watch;
@@ -214,9 +215,7 @@ fn payload(c: &CommandRecord, key: Option<&[u8]>) -> Result<Vec<u8>, String> {
         let sig = mac.finalize().into_bytes();
         json.pop();
         json.extend_from_slice(b",\"sig\":\"");
-        for byte in sig {
-            json.extend_from_slice(format!("{byte:02x}").as_bytes());
-        }
+        json.extend_from_slice(hex(&sig).as_bytes());
         json.extend_from_slice(b"\"}");
     }
     Ok(json)

@@ -49,7 +49,7 @@ fn file(name: &str, headers: &HeaderMap) -> Option<Response> {
     let found = zipped.or_else(|| Console::get(name))?;
     let etag = format!(
         "\"{}{}\"",
-        hex(&found.metadata.sha256_hash()[..12]),
+        super::hex(&found.metadata.sha256_hash()[..12]),
         if gzip { "-gz" } else { "" }
     );
     let unchanged = headers
@@ -104,8 +104,4 @@ fn content_type(name: &str) -> &'static str {
         Some("woff2") => "font/woff2",
         _ => "application/octet-stream",
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

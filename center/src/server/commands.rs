@@ -230,12 +230,7 @@ fn command_id(site: &str, owner: &str, about: &str, verb: Option<Verb>, asked: &
         hash.update(part.as_bytes());
     }
     let digest = hash.finalize();
-    digest[..16].iter().fold(String::new(), |mut out, b| {
-        use std::fmt::Write;
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{b:02x}");
-        out
-    })
+    super::hex(&digest[..16])
 }
 
 async fn read(body: Body) -> Result<Asked, ApiError> {

@@ -89,3 +89,8 @@ pub(crate) fn json(value: &impl Serialize) -> Response {
         }
     }
 }
+
+/// Bytes as people quote them.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

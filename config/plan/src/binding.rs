@@ -361,7 +361,9 @@ pub(crate) fn mqtt(
             );
             return None;
         }
-        if !source.topics.is_empty() && !source.topics.iter().any(|f| topic::matches(f, topic)) {
+        if !source.topics.is_empty()
+            && !source.topics.iter().any(|f| topic::filter_covers(f, topic))
+        {
             r.error(
                 faults,
                 "E222",

@@ -38,3 +38,4 @@ pub use site::{
     CenterPlan, Clock, GatewayPlan, HazardPlan, InfluxSink, ModbusAddress, ModbusSource,
     MqttAddress, MqttSource, Payload, Plan, PollPeriods, SiteSource, TimeRegister,
 };
+pub use topic::filter_covers;

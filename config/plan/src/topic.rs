@@ -40,8 +40,9 @@ fn text_fault(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a filter lets a topic through.
-pub(crate) fn matches(filter: &str, name: &str) -> bool {
+/// Whether a filter of a plan (where `#` is the last level) lets a topic through.
+#[must_use]
+pub fn filter_covers(filter: &str, name: &str) -> bool {
     // [MQTT-4.7.2-1]: wildcards at the beginning do not match topics of the broker itself.
     if name.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;
@@ -73,8 +74,18 @@ mod tests {
             ("#", "$SYS/uptime", false),
             ("#", "a/b", true),
             ("+/b", "/b", true),
+            ("plant/tf3/#", "plant/tf30", false),
+            ("plant/+/lt", "plant/tf3/x/lt", false),
+            ("plant/+", "plant/", true),
+            ("plant/+", "plant", false),
+            ("+/broker", "$SYS/broker", false),
+            ("$SYS/#", "$SYS/broker", true),
+            ("罐区/+", "罐区/液位", true),
+            ("a", "a", true),
+            ("a", "a/b", false),
+            ("", "a", false),
         ] {
-            assert_eq!(matches(filter, name), expected, "{filter} {name}");
+            assert_eq!(filter_covers(filter, name), expected, "{filter} {name}");
         }
     }
 

@@ -50,7 +50,7 @@ pub struct Batch {
 /// How long a task may take to finish what it has begun once it is told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
-/// The running acquisition. Dropping it stops it.
+/// A running acquisition: the Modbus sources, or the MQTT sources. Dropping it stops it.
 #[derive(Debug)]
 pub struct AcquireHandle {
     stop: watch::Sender<bool>,
@@ -58,8 +58,29 @@ pub struct AcquireHandle {
 }
 
 impl AcquireHandle {
-    /// Stops all polling and waits for the thread, at most a little over a second. What was read
-    /// before has been handed over.
+    /// A thread of this name with a runtime of its own, for what `work` makes: it ends when the
+    /// receiver that it is given says so.
+    fn spawn<F: Future<Output = ()>>(
+        name: &str,
+        work: impl FnOnce(watch::Receiver<bool>) -> F + Send + 'static,
+    ) -> io::Result<AcquireHandle> {
+        let (stop, stopped) = watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()?;
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || runtime.block_on(work(stopped)))?;
+        Ok(AcquireHandle {
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Reads and hears no more, and waits for the thread, at most a little over a second. What
+    /// came before has been handed over; MQTT messages whose samples become durable within that
+    /// second are still acknowledged, the rest comes again after the next start.
     pub fn stop(mut self) {
         self.finish();
     }
@@ -69,7 +90,7 @@ impl AcquireHandle {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the acquisition thread panicked");
+            tracing::error!("an acquisition thread panicked");
         }
     }
 }
@@ -93,7 +114,6 @@ pub fn spawn(
     clock: Clock,
     metrics: &AcquireMetrics,
 ) -> io::Result<AcquireHandle> {
-    let (stop, stopped) = watch::channel(false);
     let modbus = sources.iter().filter_map(|s| match s {
         SiteSource::Modbus(m) => Some(m),
         SiteSource::Mqtt(_) => None,
@@ -108,23 +128,13 @@ pub fn spawn(
             poller::Poller::new(line, source, nth, table, outbox, clock, metrics)
         })
         .collect();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()?;
-    let thread = std::thread::Builder::new()
-        .name("acquire".into())
-        .spawn(move || runtime.block_on(run(pollers, outbox, stopped)))?;
-    Ok(AcquireHandle {
-        stop,
-        thread: Some(thread),
-    })
+    AcquireHandle::spawn("acquire", |stopped| run(pollers, outbox, stopped))
 }
 
 async fn run(
     pollers: Vec<poller::Poller<TokioModbusLine>>,
     outbox: Arc<Outbox>,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 ) {
     let carrier = Arc::clone(&outbox);
     let carrier = tokio::spawn(async move { carrier.carry().await });
@@ -132,16 +142,25 @@ async fn run(
     for poller in pollers {
         tasks.spawn(poller.run(stopped.clone()));
     }
+    finish(tasks, stopped, outbox.flush()).await;
+    carrier.abort();
+}
+
+/// Waits for the wish to stop, then for the tasks and what is to be done after them.
+async fn finish<T: 'static>(
+    mut tasks: JoinSet<T>,
+    mut stopped: watch::Receiver<bool>,
+    last: impl Future,
+) {
     // An error means that the handle is gone, which is the same wish.
     let _ = stopped.wait_for(|stop| *stop).await;
     let finish = async {
         while let Some(task) = tasks.join_next().await {
             if let Err(error) = task {
-                tracing::error!(%error, "a poller ended badly");
+                tracing::error!(%error, "a source's task ended badly");
             }
         }
-        outbox.flush().await
+        last.await;
     };
     let _ = tokio::time::timeout(STOP_WITHIN, finish).await;
-    carrier.abort();
 }

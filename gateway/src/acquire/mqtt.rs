@@ -7,7 +7,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use davy_plan::{MqttSource, Plan, SiteSource};
@@ -17,7 +16,7 @@ use rumqttc::{AsyncClient, Publish, QoS};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::{Batch, Clock};
+use super::{AcquireHandle, Batch, Clock, finish};
 use crate::broker::{Heard, Link, LinkPlan};
 use crate::metrics::Metrics;
 use crate::modbus::decode::Raw;
@@ -33,39 +32,8 @@ const HEARD_MAX: usize = 4096;
 const UNSTORED_MAX: usize = 4096;
 /// Every packet id may wait for its ack at once.
 const REQUESTS: usize = 70_000;
-const STOP_WITHIN: Duration = Duration::from_secs(1);
 
-/// The running MQTT sources. Dropping it stops them.
-#[derive(Debug)]
-pub struct MqttHandle {
-    stop: watch::Sender<bool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl MqttHandle {
-    /// Hears no more; what was heard has been handed over. Acks of what becomes durable within
-    /// a second still go out, the rest comes again after the next start.
-    pub fn stop(mut self) {
-        self.finish();
-    }
-
-    fn finish(&mut self) {
-        self.stop.send_replace(true);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the MQTT acquisition thread panicked");
-        }
-    }
-}
-
-impl Drop for MqttHandle {
-    fn drop(&mut self) {
-        self.finish();
-    }
-}
-
-/// Starts a subscriber for each MQTT source among `sources`, all on one thread.
+/// Starts a subscriber for each MQTT source among `sources`, all on one thread; none without one.
 ///
 /// # Errors
 /// The thread or its runtime could not be made.
@@ -76,8 +44,7 @@ pub fn spawn(
     tx: &mpsc::Sender<Batch>,
     clock: Clock,
     metrics: &Metrics,
-) -> io::Result<MqttHandle> {
-    let (stop, stopped) = watch::channel(false);
+) -> io::Result<Option<AcquireHandle>> {
     let subscribers: Vec<Subscriber> = sources
         .iter()
         .filter_map(|s| match s {
@@ -87,36 +54,17 @@ pub fn spawn(
         .map(|source| Subscriber::new(source, plan, gateway, tx.clone(), clock, metrics))
         .collect();
     if subscribers.is_empty() {
-        return Ok(MqttHandle { stop, thread: None });
+        return Ok(None);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()?;
-    let thread = std::thread::Builder::new()
-        .name("acquire-mqtt".into())
-        .spawn(move || runtime.block_on(run(subscribers, stopped)))?;
-    Ok(MqttHandle {
-        stop,
-        thread: Some(thread),
-    })
+    AcquireHandle::spawn("acquire-mqtt", |stopped| run(subscribers, stopped)).map(Some)
 }
 
-async fn run(subscribers: Vec<Subscriber>, mut stopped: watch::Receiver<bool>) {
+async fn run(subscribers: Vec<Subscriber>, stopped: watch::Receiver<bool>) {
     let mut tasks = JoinSet::new();
     for subscriber in subscribers {
         tasks.spawn(subscriber.run(stopped.clone()));
     }
-    // An error means that the handle is gone, which is the same wish.
-    let _ = stopped.wait_for(|stop| *stop).await;
-    let finish = async {
-        while let Some(task) = tasks.join_next().await {
-            if let Err(error) = task {
-                tracing::error!(%error, "a subscriber ended badly");
-            }
-        }
-    };
-    let _ = tokio::time::timeout(STOP_WITHIN, finish).await;
+    finish(tasks, stopped, async {}).await;
 }
 
 /// Messages of one batch, to be acknowledged once their samples are durable; in order.

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::isolate::{Bisect, DeadLetters, Verdict};
 use super::spool::{Load, Spool};
 use super::writer::{Answer, BadSink, SinkAddress, Writer};
-use crate::broker::Backoff;
+use crate::backoff::{Backoff, any_seed};
 use crate::metrics::Metrics;
 
 const CURSOR_EVERY: Duration = Duration::from_secs(1);
@@ -82,7 +82,7 @@ impl HistoryLane {
                 id: address.id.clone(),
                 writer: Writer::new(address)?,
                 dead: DeadLetters::new(data_dir, &address.id),
-                backoff: Backoff::new(),
+                backoff: Backoff::of_a_peer(any_seed()),
                 retries: metrics
                     .retries
                     .with_label_values(&[&format!("history/{}", address.id)]),
@@ -230,7 +230,7 @@ impl Sink {
                 }
                 (_, Answer::Later { why, pause: least }) => {
                     self.retries.inc();
-                    let wait = self.backoff.pause().max(least.unwrap_or_default());
+                    let wait = self.backoff.next_delay().max(least.unwrap_or_default());
                     tracing::warn!(sink = self.id, ?wait, "not delivered yet: {why}");
                     pause(wait, stop).await?;
                 }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use davy_plan::{Clock, MqttSource, Payload};
+use davy_plan::{Clock, MqttSource, Payload, filter_covers};
 use davy_points::{Binding, NoData, PointIx, PointTable, Quality, Sample, Timestamp, Value};
 
+use super::JsonPath;
 use super::payload::{time_of_json, value_of_json, value_of_text};
-use super::{JsonPath, filter_covers};
 
 /// A payload time may be this much older than its arrival (`acquisition.md` section 4).
 const TIME_MAX_AGE: Duration = Duration::from_secs(72 * 3600);

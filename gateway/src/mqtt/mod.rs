@@ -8,12 +8,10 @@
 mod intake;
 mod payload;
 mod time;
-mod topic;
 
 pub use intake::{Intake, Message, Reject};
 pub use payload::{JsonPath, PathFault};
 pub use time::{parse_rfc3339, time_of_number};
-pub use topic::{filter_covers, valid_filter};
 
 #[cfg(test)]
 mod tests;

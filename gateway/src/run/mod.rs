@@ -132,7 +132,7 @@ pub(crate) enum Ask {
 pub struct Gateway {
     id: Arc<str>,
     acquire: Option<AcquireHandle>,
-    mqtt: Option<acquire::mqtt::MqttHandle>,
+    mqtt: Option<AcquireHandle>,
     batches: Option<mpsc::Sender<Batch>>,
     engine: Option<JoinHandle<()>>,
     series: Option<JoinHandle<()>>,
@@ -332,7 +332,7 @@ fn start_with(cfg: GatewayConfig, options: SpawnOptions) -> Result<Gateway, Star
     Ok(Gateway {
         id: Arc::clone(&cfg.id),
         acquire: Some(acquire),
-        mqtt: Some(mqtt),
+        mqtt,
         batches: Some(batches_tx),
         engine: Some(engine),
         series: Some(series),
@@ -457,7 +457,7 @@ impl Gateway {
         blocking(move || {
             // Both at once: each waits for what is on the wire.
             std::thread::scope(|s| {
-                s.spawn(move || mqtt.map(acquire::mqtt::MqttHandle::stop));
+                s.spawn(move || mqtt.map(AcquireHandle::stop));
                 s.spawn(move || acquire.map(AcquireHandle::stop));
             });
         })

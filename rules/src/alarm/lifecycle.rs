@@ -18,6 +18,10 @@ pub enum Event {
     },
     /// The exit condition was held on Good data for the off-delay.
     Returned,
+    /// The same, after an edit that made the condition false (8.24).
+    ReturnedByEdit,
+    /// The same, where another alarm stood for it all its life: nobody was asked to look at it.
+    ReturnedUnseen,
     /// A person has seen it.
     Acked,
     /// A person takes the acknowledgement back.
@@ -55,8 +59,9 @@ impl Event {
     pub const fn cause(self) -> Cause {
         match self {
             Event::Activated { .. } => Cause::Condition,
-            Event::Returned => Cause::Returned,
+            Event::Returned | Event::ReturnedUnseen => Cause::Returned,
             Event::Acked => Cause::Ack,
+            Event::ReturnedByEdit => Cause::RuleChanged,
             Event::UnAcked { .. } => Cause::UnAck,
             Event::Realarmed { .. } => Cause::Realarm,
             Event::Silenced => Cause::Silence,
@@ -91,11 +96,13 @@ pub fn step(before: &Regions, event: Event) -> Result<Regions, Rejection> {
             r.audible = sounds && !masked;
         }
         // Row 3: an unacknowledged one stays on the list, its sound with it (8.25).
-        (Label::Unack, Event::Returned) => {
+        (Label::Unack, Event::Returned | Event::ReturnedByEdit) => {
             r.condition = Condition::Normal;
             r.masked = false;
         }
-        (Label::Acked, Event::Returned) => close(&mut r),
+        (Label::Acked, Event::Returned | Event::ReturnedByEdit) => close(&mut r),
+        // A child of a lost source: what stood for it is what a person acknowledges.
+        (Label::Unack, Event::ReturnedUnseen) if before.masked => close(&mut r),
         // Row 2.
         (Label::Unack, Event::Acked) => {
             r.acked = true;
@@ -207,7 +214,7 @@ mod tests {
         out
     }
 
-    const EVENTS: [Event; 13] = [
+    const EVENTS: [Event; 15] = [
         Event::Activated {
             masked: false,
             sounds: true,
@@ -221,6 +228,8 @@ mod tests {
             sounds: false,
         },
         Event::Returned,
+        Event::ReturnedByEdit,
+        Event::ReturnedUnseen,
         Event::Acked,
         Event::UnAcked { sounds: true },
         Event::Realarmed { sounds: true },
@@ -237,12 +246,14 @@ mod tests {
     #[test]
     fn every_pair_of_label_and_event() {
         #[rustfmt::skip]
-        let table: [(&str, [&str; 4]); 13] = [
+        let table: [(&str, [&str; 4]); 15] = [
             // event                NORMAL             UNACK             ACKED            RTN_UNACK
             ("activated",          ["UNACK",           "not_applicable", "not_applicable", "UNACK"]),
             ("activated masked",   ["UNACK",           "not_applicable", "not_applicable", "UNACK"]),
             ("activated silent",   ["UNACK",           "not_applicable", "not_applicable", "UNACK"]),
             ("returned",           ["not_applicable",  "RTN_UNACK",      "NORMAL",         "not_applicable"]),
+            ("returned by edit",   ["not_applicable",  "RTN_UNACK",      "NORMAL",         "not_applicable"]),
+            ("returned unseen",    ["not_applicable",  "NORMAL?",        "not_applicable", "not_applicable"]),
             ("acked",              ["stale_occurrence","ACKED",          "already_acked",  "NORMAL"]),
             ("un-acked",           ["not_applicable",  "not_applicable", "UNACK",          "not_applicable"]),
             ("realarmed",          ["not_applicable",  "not_applicable", "UNACK?",         "not_applicable"]),

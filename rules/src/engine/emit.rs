@@ -12,7 +12,7 @@ use crate::alarm::{
     Cause, Command, Condition, Event, Flag, Level, Regions, RegionsChange, Rejection, Transition,
     VERSION, step,
 };
-use crate::language::{About, AlarmIx, Kind, Subject, sentence};
+use crate::language::{About, AlarmIx, Kind, STARTUP, Shade, Subject, sentence};
 
 /// How many closed occurrences are remembered, to tell a stale acknowledgement from nonsense.
 const CLOSED_KEPT: usize = 4096;
@@ -33,12 +33,28 @@ impl Engine {
         };
         let live = self.alarms[a.index()].live();
         live.regions = after.clone();
+        live.unseen = live.unseen && after.masked;
         if after.acked != before.acked && !after.acked {
             live.realarm_at = NEVER;
         }
+        self.count_masked(a, before.masked, after.masked);
         self.record(a, event.cause(), before, after, m, asked);
         self.close_if_done(a);
         None
+    }
+
+    /// How many of a source's points have an alarm that something stands for.
+    fn count_masked(&mut self, a: AlarmIx, before: bool, after: bool) {
+        if before == after || !self.is_signal(a) {
+            return;
+        }
+        if let Subject::Point(p) = self.def(a).subject {
+            let source = &mut self.sources[self.table.point(p).source.index()];
+            source.masked = match after {
+                true => source.masked + 1,
+                false => source.masked - 1,
+            };
+        }
     }
 
     /// A new occurrence (rows 1 and 5).
@@ -51,6 +67,10 @@ impl Engine {
         m: &Moment,
     ) {
         let def = *self.def(a);
+        let blind = match def.subject {
+            Subject::Point(p) => self.points[p.index()].gap_start != NEVER,
+            Subject::Source(_) | Subject::Part(_) => false,
+        };
         let state = &mut self.alarms[a.index()];
         state.activations += 1;
         let count = state.activations;
@@ -58,6 +78,7 @@ impl Engine {
         let state = &mut self.alarms[a.index()];
         state.fresh = def.side().is_some();
         let live = state.live();
+        live.unseen = masked && (live.unseen || !live.regions.open);
         if !live.regions.open {
             live.episode = id.clone();
             live.occurrences.clear();
@@ -68,7 +89,10 @@ impl Engine {
         live.annunciated_at = Some(m.wall);
         live.assumed = assumed;
         live.overdue = false;
+        live.edited = None;
         live.deadline = NEVER;
+        // Raised blind: nothing from before counts for its off-delay (8.4).
+        live.pending = if blind { m.now } else { i64::MIN };
         self.open.insert(id, Holder::Alarm(a));
         let sounds = self.sounds(a);
         self.transit(a, Event::Activated { masked, sounds }, m, None);
@@ -139,6 +163,7 @@ impl Engine {
                 Subject::Source(s) => {
                     let state = &self.sources[s.index()];
                     let id = &self.table.source(s).id;
+                    alarm_words = self.words_of(a);
                     (
                         id.clone(),
                         state.hazard.clone(),
@@ -149,10 +174,7 @@ impl Engine {
                 }
                 Subject::Part(n) => {
                     let part = &self.parts[n as usize].0;
-                    alarm_words = self.alarms[a.index()]
-                        .live
-                        .as_ref()
-                        .and_then(|l| l.detail.clone());
+                    alarm_words = self.words_of(a);
                     (
                         part.clone(),
                         "".into(),
@@ -181,11 +203,20 @@ impl Engine {
             .as_ref()
             .and_then(|l| l.rev.clone());
         let rev = known_rev.unwrap_or_else(|| self.rules.rule_rev(&def, &self.table).into());
+        let startup = self.part(STARTUP);
         let live = self.alarms[a.index()].live();
         live.rev = Some(rev.clone());
         let mut flags = Vec::new();
         if live.assumed {
             flags.push(Flag::Assumed);
+        }
+        let grouped = match def.subject {
+            Subject::Source(_) => live.shade == Shade::Storm,
+            Subject::Part(_) => startup == Some(a),
+            Subject::Point(_) => false,
+        };
+        if grouped {
+            flags.push(Flag::Grouped);
         }
         if after.masked {
             flags.push(Flag::Masked);
@@ -234,6 +265,10 @@ impl Engine {
         };
         live.last = Some(Box::new(t.clone()));
         self.out.push_back(Output::Transition(Box::new(t)));
+    }
+
+    fn words_of(&self, a: AlarmIx) -> Option<String> {
+        self.alarms[a.index()].live.as_ref()?.detail.clone()
     }
 
     /// The UNKNOWN of a start, told once it has lasted (section 2, restart).
@@ -290,11 +325,12 @@ impl Engine {
     }
 
     /// Whether something stands for this alarm as it becomes active.
-    pub(super) fn is_stood_for(&self, a: AlarmIx) -> bool {
-        let def = self.def(a);
+    pub(super) fn is_stood_for(&mut self, a: AlarmIx) -> bool {
+        let def = *self.def(a);
         match (self.kind(a), def.subject) {
             (Kind::Level, _) if def.side().is_some() => self.worse_active(a).is_some(),
-            (Kind::Stale | Kind::Quality, Subject::Point(p)) => self.source_stands_for(p),
+            (Kind::Stale | Kind::Quality, Subject::Point(p)) => self.signal_is_stood_for(a, p),
+            (Kind::Source, Subject::Source(s)) => self.startup_stands_for(s),
             _ => false,
         }
     }

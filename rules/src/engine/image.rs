@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Engine;
-use super::state::NEVER;
+use super::state::{Edited, NEVER};
 use crate::alarm::{CommandResult, Regions, Transition, VERSION};
 use crate::language::{AlarmIx, Shade};
 
@@ -52,6 +52,10 @@ pub(super) struct SavedAlarm {
     pub(super) condition_start: Option<Timestamp>,
     pub(super) annunciated_at: Option<Timestamp>,
     pub(super) assumed: bool,
+    #[serde(default)]
+    pub(super) unseen: bool,
+    #[serde(default)]
+    pub(super) edited: Option<Edited>,
     #[serde(default)]
     pub(super) shade: Shade,
     #[serde(default)]
@@ -98,6 +102,8 @@ impl Engine {
                     condition_start: l.condition_start,
                     annunciated_at: l.annunciated_at,
                     assumed: l.assumed,
+                    unseen: l.unseen,
+                    edited: l.edited,
                     shade: l.shade,
                     detail: l.detail.clone(),
                     last: l.last.as_deref().cloned(),

@@ -9,6 +9,10 @@ use super::{Engine, Moment};
 use crate::alarm::{Condition, Eval, Event, Level};
 use crate::language::{AlarmIx, Kind, OnBad, Side, Subject, order};
 
+/// A source that gives nothing is known to be lost after three seconds at the latest
+/// (`acquisition.md`); until then a point without an answer has no alarm of its own.
+const CONFIRM_NS: i64 = 3_500_000_000;
+
 /// What an input says of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -43,19 +47,29 @@ impl Engine {
                 }
             }
             (Condition::Active, Verdict::Exit) => {
+                let def = self.def(a);
+                let unbroken = def.side().is_some() || def.off_delay_ns > 0;
+                let stepped_at = self.stepped_at;
                 let live = self.alarms[a.index()].live();
                 live.regions.condition = Condition::PendingOff;
-                live.pending = m.event;
+                // 8.4: what was measured before the last interruption counts from its end.
+                live.pending = match unbroken {
+                    true => m.event.max(live.pending).max(stepped_at),
+                    false => m.event,
+                };
                 self.leave(a, m);
             }
             (Condition::PendingOff, Verdict::Exit) => self.leave(a, m),
             // 8.4: from zero again.
-            (Condition::PendingOff, _) => {
-                self.alarms[a.index()].live().regions.condition = Condition::Active;
+            (Condition::PendingOff | Condition::Active, _) => {
+                let live = self.alarms[a.index()].live();
+                live.regions.condition = Condition::Active;
+                live.pending = live.pending.max(m.event);
+                if matches!(verdict, Verdict::Enter | Verdict::Between { good: true }) {
+                    live.edited = None;
+                }
             }
-            (Condition::Normal, _)
-            | (Condition::PendingOn, Verdict::Blind)
-            | (Condition::Active, _) => {}
+            (Condition::Normal, _) | (Condition::PendingOn, Verdict::Blind) => {}
         }
     }
 
@@ -68,7 +82,14 @@ impl Engine {
             Subject::Source(_) | Subject::Part(_) => false,
         };
         // The silence that `stale` allows is no delay of an arrival.
-        let delay = if zero_delay { 0 } else { def.on_delay_ns };
+        let delay = match (self.kind(a), m.quality) {
+            _ if zero_delay => 0,
+            // No answer: first it is seen whether the whole source is lost.
+            (Kind::Quality, Quality::BadCommunication | Quality::BadNotConnected) => {
+                def.on_delay_ns.max(CONFIRM_NS)
+            }
+            _ => def.on_delay_ns,
+        };
         let deadline = m.event.saturating_add(delay);
         // 8.18: a delay already over when its entry sample arrives fires at that arrival.
         if deadline <= m.now {
@@ -92,9 +113,6 @@ impl Engine {
 
     /// Active, masked where something stands for it.
     pub(super) fn raise(&mut self, a: AlarmIx, start: Timestamp, assumed: bool, m: &Moment) {
-        if let (Kind::Quality, Subject::Point(p)) = (self.kind(a), self.def(a).subject) {
-            self.collapse_storm(p);
-        }
         let masked = self.is_stood_for(a);
         self.activate(a, start, assumed, masked, m);
     }
@@ -110,10 +128,21 @@ impl Engine {
     /// Row 3, 8.4, 8.17: the sample itself stands at or after the end of the off-delay. 8.9: not
     /// while a worse level is active.
     fn leave(&mut self, a: AlarmIx, m: &Moment) {
-        let off_delay = self.def(a).off_delay_ns;
+        let def = *self.def(a);
         let start = self.alarms[a.index()].live().pending;
-        if m.event >= start.saturating_add(off_delay) && self.worse_active(a).is_none() {
-            self.transit(a, Event::Returned, m, None);
+        if m.event >= start.saturating_add(def.off_delay_ns) && self.worse_active(a).is_none() {
+            let live = self.alarms[a.index()].live();
+            let event = if live.unseen && !live.regions.acked && def.side().is_none() {
+                Event::ReturnedUnseen
+            } else if live
+                .edited
+                .is_some_and(|e| !def.is_beyond_exit(&m.value, e.limit))
+            {
+                Event::ReturnedByEdit
+            } else {
+                Event::Returned
+            };
+            self.transit(a, event, m, None);
         }
     }
 

@@ -5,13 +5,16 @@
 //! Read first: `alarm-engine.md`, then [`Engine::handle`], then `judge`.
 
 mod command;
+mod edit;
 mod emit;
+mod group;
 mod image;
 mod input;
 mod judge;
 mod restart;
 mod sample;
 mod source;
+mod startup;
 mod state;
 mod stuck;
 #[cfg(test)]
@@ -64,6 +67,8 @@ pub struct Engine {
     /// Built-in alarms of parts, as they report.
     parts: Vec<(Arc<str>, AlarmDef)>,
     sources: Vec<SourceState>,
+    /// While a start is not over.
+    startup: Option<startup::Startup>,
     stuck: Vec<stuck::StuckState>,
     witnesses: Vec<stuck::WitnessState>,
     /// By point: its stuck states and the witnesses that read it. Looked up, never walked.
@@ -75,6 +80,8 @@ pub struct Engine {
     /// Wall time minus monotonic time: labels only.
     wall_offset: i64,
     woken_at: Option<i64>,
+    /// When the wall clock was last stepped: ages of samples across it mean nothing.
+    stepped_at: i64,
     /// Occurrences of open episodes. Looked up, never walked.
     open: HashMap<Arc<str>, command::Holder>,
     /// Recently closed ones: only the reason of a rejection hangs on them.
@@ -182,6 +189,8 @@ impl Engine {
                 Deadline::OnDelay { alarm, .. } => self.on_delay_over(alarm, due),
                 Deadline::Realarm { alarm } => self.realarm_over(alarm, due),
                 Deadline::Stale { point } => self.stale_over(point, due),
+                Deadline::Expose { alarm } => self.expose(alarm, due),
+                Deadline::Startup => self.startup_over(due),
             }
         }
     }
@@ -226,7 +235,9 @@ impl Engine {
     fn sounds(&self, a: AlarmIx) -> bool {
         match self.def(a).subject {
             Subject::Point(p) => self.table.point(p).life == Life::InService,
-            Subject::Source(_) | Subject::Part(_) => true,
+            // A device whose points are all in commissioning is, too.
+            Subject::Source(s) => self.sources[s.index()].in_service > 0,
+            Subject::Part(_) => true,
         }
     }
 

@@ -8,12 +8,12 @@ use davy_points::{Life, Mono, PointIx, PointTable, Timestamp};
 
 use super::command::{Holder, Remembered};
 use super::image::{EngineImage, SavedAlarm};
+use super::source::stamped_by_us;
 use super::state::{AlarmState, PointState};
 use super::timers::{Deadline, Timers};
 use super::{Engine, Identity, Restored, mono};
 use crate::alarm::{
-    Cause, CommandResult, Condition, Eval, Event, Flag, Label, Outcome, RegionsChange, Transition,
-    VERSION, step,
+    Cause, CommandResult, Condition, Eval, Event, Flag, Outcome, Transition, VERSION,
 };
 use crate::language::{AlarmIx, Kind, RuleSet, Shade, Subject, ns, order};
 
@@ -40,6 +40,7 @@ impl Engine {
                 .collect(),
             parts: Vec::new(),
             sources: Vec::new(),
+            startup: None,
             stuck: Vec::new(),
             witnesses: Vec::new(),
             windows: HashMap::new(),
@@ -49,6 +50,7 @@ impl Engine {
             now,
             wall_offset: wall.0.saturating_sub(now),
             woken_at: None,
+            stepped_at: i64::MIN,
             open: HashMap::new(),
             closed: VecDeque::new(),
             remembered: Remembered::default(),
@@ -81,6 +83,7 @@ impl Engine {
         for p in owned {
             engine.queue_stale(p);
         }
+        engine.begin_startup();
         engine.announce_wake();
         engine
     }
@@ -96,6 +99,7 @@ impl Engine {
             let point = &mut self.points[p.index()];
             point.flags.owned = true;
             point.flags.silent_start = true;
+            point.flags.unheard = true;
             point.last_arrival = self.now;
             point.max_age = match ns(def.stale_after) {
                 0 => i64::MAX,
@@ -141,6 +145,7 @@ impl Engine {
                 continue;
             }
             self.seq = t.seq;
+            let orphaned = self.replay_orphan(t);
             let i = *place.entry(t.alarm.to_string()).or_insert_with(|| {
                 saved.push(SavedAlarm::at_rest(
                     &t.alarm,
@@ -148,8 +153,13 @@ impl Engine {
                 ));
                 saved.len() - 1
             });
-            let done = saved[i].replay(t);
-            self.forget(&done);
+            // What a person still has to close is no longer of the alarm that has its name now.
+            if !orphaned {
+                let done = saved[i].replay(t);
+                self.forget(&done);
+            } else if t.cause == Cause::Superseded {
+                saved[i] = SavedAlarm::at_rest(&t.alarm, saved[i].activations);
+            }
             if let Some(id) = &t.command_id {
                 self.remembered.keep(CommandResult {
                     v: VERSION,
@@ -158,13 +168,6 @@ impl Engine {
                     why: None,
                     seq: Some(t.seq),
                 });
-            }
-            // An acknowledged orphan is done.
-            if let Some(n) = self.orphans.iter().position(|o| o.alarm == t.alarm) {
-                self.orphans.remove(n);
-                if t.regions.after.open {
-                    self.orphans.push(t.clone());
-                }
             }
         }
         for (name, count) in &counters {
@@ -176,10 +179,20 @@ impl Engine {
             }
         }
         self.restore_points(restored.image.as_ref(), stopped, wall);
-        let mut overdue = Vec::new();
+        let (mut overdue, mut raised) = (Vec::new(), Vec::new());
         for s in saved {
-            match self.find_owned(&s.alarm) {
-                Some(a) => self.restore_alarm(a, s, stopped, wall, &mut overdue),
+            // Of another kind it is another alarm, whatever its name (section 2, edits).
+            let kind = s.last.as_ref().map(|t| t.kind.clone());
+            let found = self.find_owned(&s.alarm).filter(|a| {
+                let now = self.kind(*a).name();
+                kind.is_none_or(|before| &*before == now)
+            });
+            match found {
+                Some(a) => {
+                    if self.restore_alarm(a, s, stopped, wall, &mut overdue) {
+                        raised.push(a);
+                    }
+                }
                 None => {
                     self.gone.insert(s.alarm.clone(), s.activations);
                     self.orphan(s, wall);
@@ -189,7 +202,9 @@ impl Engine {
         for o in &self.orphans {
             self.open.insert(o.occurrence.clone(), Holder::Orphan);
         }
+        self.restore_groups();
         self.say_unknown();
+        self.settle_edits(&raised);
         // 8.18: overlay records come before overdue timers; 8.2: worst first.
         overdue.sort_unstable_by_key(|(due, badness, a, _)| (*due, *badness, *a));
         for (due, _, a, start) in overdue {
@@ -243,14 +258,22 @@ impl Engine {
         let Some(image) = image else { return };
         if image.table_rev == self.table_rev {
             for (first, count, time, seq) in &image.newest {
-                for p in self
+                let defs = self.table.iter().map(|(_, def)| def);
+                for (p, def) in self
                     .points
                     .iter_mut()
+                    .zip(defs)
                     .skip(*first as usize)
                     .take(*count as usize)
                 {
                     p.newest = *time;
                     p.newest_seq = *seq;
+                    // A clock that was set back while we were away makes nothing late that it
+                    // stamps itself.
+                    let recorded = self.sources[def.source.index()].recorded;
+                    if stamped_by_us(&def.binding) && !recorded && *time > wall.0 {
+                        p.newest = wall.0.saturating_sub(1);
+                    }
                 }
             }
         }
@@ -279,8 +302,9 @@ impl Engine {
         stopped: Timestamp,
         wall: Timestamp,
         overdue: &mut Vec<(i64, u8, AlarmIx, Timestamp)>,
-    ) {
+    ) -> bool {
         let def = *self.def(a);
+        let now = self.now;
         let pending = self.instant(s.pending, stopped, wall);
         let deadline = s.deadline.map(|d| self.instant(d, stopped, wall));
         let realarm = s.realarm_at.map(|d| self.instant(d, stopped, wall));
@@ -300,17 +324,33 @@ impl Engine {
         live.condition_start = s.condition_start;
         live.annunciated_at = s.annunciated_at;
         live.assumed = s.assumed;
+        live.unseen = s.unseen;
+        live.edited = s.edited;
         live.shade = s.shade;
         live.detail = s.detail;
         live.last = s.last.map(Box::new);
         match live.regions.condition {
             // 8.15
-            Condition::PendingOff => live.regions.condition = Condition::Active,
+            Condition::PendingOff | Condition::Active => {
+                live.regions.condition = Condition::Active;
+                live.pending = now;
+            }
+            // Its start is lost: it may have been cancelled since, or not (section 2, restart).
+            Condition::PendingOn if deadline.is_none() => {
+                live.regions.condition = Condition::Normal;
+                if let Subject::Point(p) = def.subject {
+                    self.points[p.index()].flags.zero_delay = true;
+                }
+            }
             Condition::PendingOn => {
-                let due = deadline.unwrap_or(self.now);
+                // 8.24: a changed delay counts from the kept start.
+                let due = match (deadline, def.side()) {
+                    (Some(_), Some(_)) => pending.saturating_add(def.on_delay_ns),
+                    (due, _) => due.unwrap_or(now),
+                };
                 live.deadline = due;
                 if !live.overdue {
-                    if due <= self.now {
+                    if due <= now {
                         overdue.push((due, order(def.level), a, live.pending_start));
                     } else {
                         self.timers.push(
@@ -323,7 +363,7 @@ impl Engine {
                     }
                 }
             }
-            Condition::Normal | Condition::Active => {}
+            Condition::Normal => {}
         }
         if let Some(due) = realarm {
             let due = due.max(self.now);
@@ -339,7 +379,9 @@ impl Engine {
                 self.points[p.index()].flags.stuck = true;
             }
         }
+        let raised = self.edited(a);
         self.alarms[a.index()].rest();
+        raised
     }
 
     /// What stands is UNKNOWN from now on, and says so; what is at rest is silent about it.
@@ -363,55 +405,6 @@ impl Engine {
             }
         }
     }
-
-    /// The rule or level is gone: an unacked occurrence waits for a person, an acked one goes.
-    fn orphan(&mut self, s: SavedAlarm, wall: Timestamp) {
-        let Some(last) = s.last else { return };
-        if !s.regions.open {
-            return;
-        }
-        let before = s.regions;
-        let Ok(after) = step(&before, Event::Superseded) else {
-            // Returned already: it waits as it is.
-            self.orphans.push(last);
-            return;
-        };
-        self.seq += 1;
-        let t = Transition {
-            seq: self.seq,
-            from: before.label(),
-            to: after.label(),
-            cause: Cause::Superseded,
-            source_time: wall,
-            recorded_at: wall,
-            plan_rev: self.id.plan_rev.clone(),
-            command_id: None,
-            actor: None,
-            reason: None,
-            occurrence: s.occurrence,
-            episode: s.episode,
-            regions: RegionsChange {
-                before,
-                after: after.clone(),
-            },
-            flags: last
-                .flags
-                .iter()
-                .copied()
-                .filter(|f| *f != Flag::Masked)
-                .collect(),
-            prev: None,
-            hash: None,
-            ..last
-        };
-        self.out
-            .push_back(super::Output::Transition(Box::new(t.clone())));
-        if after.label() == Label::Normal {
-            self.forget(&s.occurrences);
-        } else {
-            self.orphans.push(t);
-        }
-    }
 }
 
 impl SavedAlarm {
@@ -432,6 +425,8 @@ impl SavedAlarm {
             condition_start: None,
             annunciated_at: None,
             assumed: false,
+            unseen: false,
+            edited: None,
             shade: Shade::Plain,
             detail: None,
             last: None,
@@ -448,9 +443,18 @@ impl SavedAlarm {
             self.occurrence = t.occurrence.clone();
             self.occurrences.push(t.occurrence.clone());
         }
-        self.regions = t.regions.after.clone();
-        self.deadline = None;
-        self.overdue = false;
+        let after = &t.regions.after;
+        let first = t.cause == Cause::Condition && !t.regions.before.open;
+        self.unseen = after.masked && (self.unseen || first);
+        // A pending start that the image knows goes on under an overlay; of one that began after it
+        // only the record's regions tell, not its start.
+        let known = self.regions.condition == Condition::PendingOn
+            && after.condition == Condition::PendingOn;
+        self.regions = after.clone();
+        if !known {
+            self.deadline = None;
+            self.overdue = false;
+        }
         self.realarm_at = None;
         self.episode = t.episode.clone();
         self.condition_start = t.condition_start;

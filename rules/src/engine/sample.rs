@@ -1,6 +1,6 @@
 //! A sample's way: admitted or only history; then stuck, overlay, levels, consequences.
 
-use davy_points::{PointIx, Quality, QualityClass, Sample, Timestamp, Value};
+use davy_points::{Life, PointIx, Quality, Sample, SourceIx, Timestamp, Value};
 
 use super::state::{NEVER, PointState};
 use super::timers::Deadline;
@@ -72,6 +72,9 @@ impl Engine {
         };
         let source = self.table.point(p).source;
         self.sources[source.index()].down = false;
+        // In a storm only what is well again is no part of it.
+        let well = measured.is_good() || !(measured.is_bad() || self.sources[source.index()].storm);
+        let heard = well && self.heard(p, source);
 
         let number = s.value.number();
         let windowed = self.points[p.index()].flags.windowed;
@@ -97,10 +100,12 @@ impl Engine {
         self.judge_levels(p, number, q, &m);
         self.settle(p, &m);
         self.judge_bad_policy(p, q.class(), &m);
-        self.count_bad(p, measured.class() == QualityClass::Bad);
         self.judge_signal(p, measured, &m);
         if measured.is_good() {
             self.source_shows_good(source, &m);
+        }
+        if heard {
+            self.startup_heard(&m);
         }
         if windowed {
             self.judge_witnesses(p, time);
@@ -112,6 +117,13 @@ impl Engine {
         self.queue_stale(p);
         self.quicken(p);
         Some(q)
+    }
+
+    /// Something but Bad has come of a point: what stood for its source stands for it no longer.
+    fn heard(&mut self, p: PointIx, source: SourceIx) -> bool {
+        self.sources[source.index()].alive = true;
+        let unheard = std::mem::take(&mut self.points[p.index()].flags.unheard);
+        unheard && self.table.point(p).life == Life::InService
     }
 
     fn admit(&mut self, s: &Sample) -> Admission {

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use davy_points::{NoData, PointIx, Priority, Quality, SourceEvent, SourceIx, Value};
+use davy_points::{
+    Binding, Life, NoData, PointIx, Priority, Quality, SourceEvent, SourceIx, Value,
+};
 
 use super::judge::Verdict;
 use super::state::{Recovery, SourceState};
 use super::{Engine, Moment};
-use crate::alarm::{Event, Level};
-use crate::language::{AlarmDef, AlarmIx, Kind, Shade, Subject};
-
-/// A storm is at least so many points of one source (section 4, `quality`).
-const STORM_POINTS: u32 = 3;
+use crate::alarm::Level;
+use crate::language::{AlarmDef, AlarmIx, STARTUP, Shade, Subject};
 
 impl Engine {
     pub(super) fn source_status(&mut self, e: SourceEvent) {
@@ -26,10 +25,12 @@ impl Engine {
             // Nothing is known of the points until samples come (8.8).
             return;
         }
+        source.storm = false;
         let points = source.points.clone();
         for &p in &points {
             let point = &mut self.points[p.index()];
             point.flags.down = true;
+            point.flags.unheard = true;
             point.quick = false;
             // What never came was never Known: no change, no record.
             if point.flags.seen {
@@ -42,8 +43,9 @@ impl Engine {
             self.blind_levels(p, &m);
             self.judge_witnesses(p, m.start.0);
         }
+        self.count_unheard();
         let m = self.at_source(e.quality);
-        self.raise_source(e.source, Shade::Plain, &m);
+        self.raise_source(e.source, Shade::Plain, None, &m);
     }
 
     /// A part of the process works or does not: alarm `system/<part>/on`, priority 1.
@@ -69,7 +71,7 @@ impl Engine {
     }
 
     #[allow(clippy::cast_possible_truncation)] // fewer than 2^32 alarms by construction
-    fn part(&self, part: &str) -> Option<AlarmIx> {
+    pub(super) fn part(&self, part: &str) -> Option<AlarmIx> {
         let n = self.parts.iter().position(|(name, _)| &**name == part)?;
         Some(AlarmIx((self.rules.alarms.len() + n) as u32))
     }
@@ -84,7 +86,12 @@ impl Engine {
             rule: self.rules.system,
             subject: Subject::Part(n as u32),
             level: Level::On,
-            priority: Priority::CRITICAL,
+            // Single alarms of what is missing have their own priority.
+            priority: if part == STARTUP {
+                Priority::MEDIUM
+            } else {
+                Priority::CRITICAL
+            },
             limit: None,
             deadband: 0.0,
             on_delay_ns: 0,
@@ -95,7 +102,7 @@ impl Engine {
         AlarmIx((self.rules.alarms.len() + n) as u32)
     }
 
-    fn at_source(&self, quality: Quality) -> Moment {
+    pub(super) fn at_source(&self, quality: Quality) -> Moment {
         let wall = self.wall_at(self.now);
         Moment {
             now: self.now,
@@ -108,72 +115,26 @@ impl Engine {
         }
     }
 
-    fn raise_source(&mut self, source: SourceIx, shade: Shade, m: &Moment) {
-        let a = self.rules.of_source(source);
-        if !self.alarms[a.index()].is_active() {
-            self.alarms[a.index()].live().shade = shade;
-        }
-        self.apply(a, Verdict::Enter, m);
-        self.settle_source(source, m);
-    }
-
-    /// While a lost source stands, its points' `stale` and `quality` alarms are masked by it.
-    fn settle_source(&mut self, source: SourceIx, m: &Moment) {
-        let points = self.sources[source.index()].points.clone();
-        for p in points {
-            let stood_for = self.source_stands_for(p);
-            for i in self.others(p) {
-                let a = AlarmIx(i);
-                if !matches!(self.kind(a), Kind::Stale | Kind::Quality)
-                    || !self.alarms[a.index()].is_active()
-                {
-                    continue;
-                }
-                let m = Moment {
-                    value: super::finite(&self.points[p.index()].value),
-                    quality: self.points[p.index()].quality,
-                    ..m.clone()
-                };
-                match (stood_for, self.alarms[a.index()].is_masked()) {
-                    (true, false) => {
-                        self.transit(a, Event::Masked, &m, None);
-                    }
-                    (false, true) => {
-                        let sounds = self.sounds(a);
-                        self.transit(a, Event::Unmasked { sounds }, &m, None);
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    /// A suspect clock is no blindness: it masks nothing.
-    pub(super) fn source_stands_for(&self, p: PointIx) -> bool {
-        let source = self.table.point(p).source;
-        let state = &self.alarms[self.rules.of_source(source).index()];
-        let clock_only = state.live.as_ref().is_some_and(|l| l.shade == Shade::Clock)
-            && !self.sources[source.index()].down
-            && !self.sources[source.index()].storm;
-        state.is_active() && !clock_only
-    }
-
     /// A Good sample came: what stood for the source may go (8.19).
     pub(super) fn source_shows_good(&mut self, source: SourceIx, m: &Moment) {
         let a = self.rules.of_source(source);
         let state = &mut self.sources[source.index()];
-        if state.storm && !state.is_storm() {
-            state.storm = false;
+        state.storm = state.storm && state.masked > 0;
+        let (lost, suspect) = (state.down || state.storm, state.suspect.is_some());
+        if lost || !self.alarms[a.index()].is_active() {
+            return;
         }
-        let clear = !state.down && !state.storm && state.suspect.is_none();
-        if clear && self.alarms[a.index()].is_active() {
+        if suspect {
+            // The data are back; what is left of the alarm is the clock.
+            self.alarms[a.index()].live().shade = Shade::Clock;
+        } else {
             let m = Moment {
                 value: Value::none(NoData::Null),
                 ..m.clone()
             };
             self.apply(a, Verdict::Exit, &m);
-            self.settle_source(source, &m);
         }
+        self.source_returned(source);
     }
 
     /// A late or future sample: true where the clock becomes suspect with it (8.20).
@@ -203,7 +164,7 @@ impl Engine {
             raw: [(p, raw)].into(),
         });
         let m = self.at_source(Quality::UncertainClock);
-        self.raise_source(source, Shade::Clock, &m);
+        self.raise_source(source, Shade::Clock, None, &m);
     }
 
     /// A sample of a suspect source: true where its clock is believed again from this one on.
@@ -242,34 +203,6 @@ impl Engine {
         true
     }
 
-    /// Keeps count for the source's storm.
-    pub(super) fn count_bad(&mut self, p: PointIx, bad: bool) {
-        let flags = &mut self.points[p.index()].flags;
-        if flags.counted_bad == bad {
-            return;
-        }
-        flags.counted_bad = bad;
-        let state = &mut self.sources[self.table.point(p).source.index()];
-        if bad {
-            state.bad_points += 1;
-        } else {
-            state.bad_points -= 1;
-        }
-    }
-
-    /// A storm on one device collapses into one alarm (section 4, `quality`): called before a
-    /// point's own alarm of this kind becomes active.
-    pub(super) fn collapse_storm(&mut self, p: PointIx) {
-        let source = self.table.point(p).source;
-        let state = &mut self.sources[source.index()];
-        if state.storm || state.down || !state.is_storm() {
-            return;
-        }
-        state.storm = true;
-        let m = self.at_source(Quality::BadCommunication);
-        self.raise_source(source, Shade::Storm, &m);
-    }
-
     /// 1: labels move, delays do not. A step makes no transition; windows over event time are
     /// begun again, for a step can neither prove nor disprove that a value stands still.
     pub(super) fn clock_step(&mut self, by_ns: i64) {
@@ -278,10 +211,7 @@ impl Engine {
                 continue;
             }
             for p in &source.points {
-                let gateway_clock = matches!(
-                    self.table.point(*p).binding,
-                    davy_points::Binding::Modbus(_) | davy_points::Binding::Internal
-                );
+                let gateway_clock = stamped_by_us(&self.table.point(*p).binding);
                 // Stamps of our own clock step back with it; they are not late for that.
                 if gateway_clock && by_ns < 0 {
                     let point = &mut self.points[p.index()];
@@ -289,6 +219,7 @@ impl Engine {
                 }
             }
         }
+        self.stepped_at = self.now;
         self.restart_windows();
     }
 
@@ -308,14 +239,17 @@ impl Engine {
             recorded: self.table.source(source).recorded,
             hazard: same(|p| &p.hazard),
             area: same(|p| &p.area),
+            in_service: points
+                .iter()
+                .filter(|p| self.table.point(**p).life == Life::InService)
+                .count(),
             points,
             ..SourceState::default()
         }
     }
 }
 
-impl SourceState {
-    fn is_storm(&self) -> bool {
-        self.bad_points >= STORM_POINTS && u64::from(self.bad_points) * 2 > self.points.len() as u64
-    }
+/// Whether samples carry the time of our own clock.
+pub(super) fn stamped_by_us(binding: &Binding) -> bool {
+    matches!(binding, Binding::Modbus(_) | Binding::Internal)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use davy_points::{NoData, PointIx, Quality, Timestamp, Value};
+use serde::{Deserialize, Serialize};
 
 use crate::alarm::{Condition, Eval, Regions, Transition};
 use crate::language::Shade;
@@ -95,8 +96,13 @@ pub(super) struct Live {
     pub(super) annunciated_at: Option<Timestamp>,
     /// Raised on the assumption that the condition went on (3.6).
     pub(super) assumed: bool,
+    /// Something else has stood for it ever since its episode began.
+    pub(super) unseen: bool,
+    /// Its rule was edited while it was active, and nothing has shown since that it still holds:
+    /// the limit before, if there was one.
+    pub(super) edited: Option<Edited>,
     pub(super) shade: Shade,
-    /// What a part of the process said of itself.
+    /// What a part of the process said of itself; which points a storm took.
     pub(super) detail: Option<String>,
     pub(super) rev: Option<Arc<str>>,
     pub(super) last: Option<Box<Transition>>,
@@ -121,12 +127,20 @@ impl Live {
             condition_start: None,
             annunciated_at: None,
             assumed: false,
+            unseen: false,
+            edited: None,
             shade: Shade::Plain,
             detail: None,
             rev: None,
             last: None,
         }
     }
+}
+
+/// What a rule was before an edit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Edited {
+    pub(super) limit: Option<f64>,
 }
 
 /// One point.
@@ -171,8 +185,9 @@ pub(super) struct Flags {
     pub(super) stale_queued: bool,
     /// It has a `stuck` rule, or is an input of a witness.
     pub(super) windowed: bool,
-    /// It has Bad quality and counts for its source's storm.
-    pub(super) counted_bad: bool,
+    /// Nothing but Bad has come since the start or since its source was lost, nothing Good since a
+    /// storm on it began: what stands for the source stands for it.
+    pub(super) unheard: bool,
 }
 
 impl PointState {
@@ -210,9 +225,16 @@ pub(super) struct SourceState {
     /// ClockSuspect, with what its samples have shown since.
     pub(super) suspect: Option<Recovery>,
     pub(super) recorded: bool,
-    /// Most of its points are Bad: one alarm stands for theirs.
+    /// One alarm stands for several of its points that failed at once.
     pub(super) storm: bool,
-    pub(super) bad_points: u32,
+    /// Alarms of its points that something stands for.
+    pub(super) masked: u32,
+    /// Something but Bad has come since the start.
+    pub(super) alive: bool,
+    /// When its loss ended.
+    pub(super) returned_at: Option<i64>,
+    /// Points that are in service.
+    pub(super) in_service: usize,
     pub(super) hazard: Arc<str>,
     pub(super) area: Arc<str>,
 }

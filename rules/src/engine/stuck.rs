@@ -276,9 +276,12 @@ impl Engine {
                         Some(i) => self.witnesses[i].over(w, time),
                         None => Kleene::Unknown,
                     };
-                    match s.still.over(window, time).and(witness(window)) {
+                    let still = s.still.over(window, time);
+                    match still.and(witness(window)) {
                         Kleene::True => (Verdict::Enter, Shade::Plain),
-                        Kleene::False => (Verdict::Exit, Shade::Plain),
+                        // 8.16: a false witness ends it, and the value has not moved for that.
+                        Kleene::False if still == Kleene::False => (Verdict::Exit, Shade::Plain),
+                        Kleene::False => (Verdict::Exit, Shade::WitnessGone),
                         // An Unknown witness gives `stuck suspected` after 2 W.
                         Kleene::Unknown
                             if s.still.over(double, time) == Kleene::True
@@ -290,7 +293,8 @@ impl Engine {
                     }
                 }
             };
-            if verdict == Verdict::Enter && !self.alarms[alarm.index()].is_active() {
+            let active = self.alarms[alarm.index()].is_active();
+            if (verdict == Verdict::Enter && !active) || (verdict == Verdict::Exit && active) {
                 let live = self.alarms[alarm.index()].live();
                 live.shade = shade;
             }

@@ -2,6 +2,8 @@
 
 mod ack;
 mod blind;
+mod edit;
+mod group;
 mod level;
 mod properties;
 mod restart;

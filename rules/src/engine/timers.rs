@@ -8,13 +8,26 @@ use davy_points::PointIx;
 
 use crate::language::AlarmIx;
 
-/// Within one instant on-delays come first, worst first, then re-alarms; staleness comes after
-/// every input of its instant (8.2, 8.19).
+/// Within one instant on-delays come first, worst first, then re-alarms; staleness and what
+/// follows from silence come after every input of its instant (8.2, 8.19).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Deadline {
-    OnDelay { badness: u8, alarm: AlarmIx },
-    Realarm { alarm: AlarmIx },
-    Stale { point: PointIx },
+    OnDelay {
+        badness: u8,
+        alarm: AlarmIx,
+    },
+    Realarm {
+        alarm: AlarmIx,
+    },
+    Stale {
+        point: PointIx,
+    },
+    /// What stood for this alarm stands no longer, and its own chance is over.
+    Expose {
+        alarm: AlarmIx,
+    },
+    /// A start has taken as long as it may.
+    Startup,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +63,9 @@ impl Timers {
 
 fn acts_at(due: i64, what: Deadline) -> i64 {
     match what {
-        Deadline::Stale { .. } => due.saturating_add(1),
+        Deadline::Stale { .. } | Deadline::Expose { .. } | Deadline::Startup => {
+            due.saturating_add(1)
+        }
         _ => due,
     }
 }

@@ -27,7 +27,7 @@ pub use expression::Expression;
 pub(crate) use expression::Kleene;
 pub use ruleset::{AlarmDef, AlarmIx, Kind, OnBad, Rule, RuleIx, RuleSet, StuckSettings, Subject};
 pub(crate) use ruleset::{Side, ns, order};
-pub(crate) use words::{About, Shade, sentence};
+pub(crate) use words::{About, STARTUP, Shade, sentence};
 
 /// Kinds that a file may hold, one array of tables each.
 const KINDS: [(&str, Kind); 4] = [

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use davy_points::{Life, PointDef, PointIx, PointTable, Priority, QualityClass, SourceIx, Span};
+use davy_points::{
+    Life, PointDef, PointIx, PointTable, Priority, QualityClass, SourceIx, Span, Value,
+};
 use sha2::{Digest, Sha256};
 
 use super::expression::Expression;
@@ -164,6 +166,17 @@ impl AlarmDef {
             Level::H | Level::Hh | Level::Hhh => Some(Side::High),
             Level::L | Level::Ll => Some(Side::Low),
             _ => None,
+        }
+    }
+
+    /// Whether a value would have left a level whose limit was `limit`, with the deadband of now.
+    pub(crate) fn is_beyond_exit(&self, value: &Value, limit: Option<f64>) -> bool {
+        let (_, exit) = AlarmDef { limit, ..*self }.bounds();
+        let v = value.number();
+        match self.side() {
+            Some(Side::Low) => v.is_some_and(|v| v > exit),
+            Some(Side::High) => v.is_some_and(|v| v < exit),
+            None => false,
         }
     }
 

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::ruleset::{AlarmDef, Kind, Rule};
 use crate::alarm::Level;
 
+/// The part of a process that its start is: `system/startup/on`.
+pub(crate) const STARTUP: &str = "startup";
+
 /// What the sentence is about.
 pub(crate) enum About<'a> {
     Point(&'a PointDef),
@@ -24,8 +27,10 @@ pub(crate) enum Shade {
     Suspected,
     /// The source's clock cannot be trusted (3.10).
     Clock,
-    /// Most of a device's points are Bad: one alarm for all of them (section 4, `quality`).
+    /// Several points of a device failed at once: one alarm for all of them (section 4, `quality`).
     Storm,
+    /// A `stuck` alarm that ended with its witness: the value has not been seen to move (8.16).
+    WitnessGone,
 }
 
 pub(crate) fn sentence(
@@ -41,9 +46,10 @@ pub(crate) fn sentence(
     match about {
         About::Source(id) => match shade {
             Shade::Clock => format!("数据源 {id} 时钟不可信"),
-            Shade::Storm => format!("数据源 {id} 多数测点质量坏"),
+            Shade::Storm => format!("数据源 {id} 多个测点同时失去有效数据"),
             _ => format!("数据源 {id} 通信中断"),
         },
+        About::Part(STARTUP) => "启动后仍有测点没有数据".to_owned(),
         About::Part(part) => match part.strip_prefix("plan/") {
             Some(owner) => format!("网关 {owner} 与中心配置不一致"),
             None => format!("{} 故障", part_name(part)),
@@ -59,24 +65,28 @@ pub(crate) fn sentence(
                 (Kind::Stuck, _) if shade == Shade::Suspected => {
                     format!("{head} 疑似卡滞，停在 {}", measured(point, value, None))
                 }
+                (Kind::Stuck, _) if shade == Shade::WitnessGone => format!(
+                    "{head} 卡滞见证不再成立，未见测量值变动，停在 {}",
+                    measured(point, value, None)
+                ),
                 (Kind::Stuck, _) => format!("{head} 卡滞，停在 {}", measured(point, value, None)),
                 (Kind::Stale, _) => format!("{head} 数据中断"),
                 (_, Level::Bad) => format!("{head} 数据质量坏"),
                 _ => {
                     let limit = def.limit.unwrap_or(f64::NAN);
-                    let sign = match def.level {
-                        Level::L | Level::Ll => '≤',
-                        _ => '≥',
-                    };
                     let limit_text = with_unit(point, &number(limit, decimals(point, Some(limit))));
                     let level = level_name(def.level);
-                    // "no data ≥ limit" would claim a comparison that nobody made.
-                    match value.number().filter(|v| v.is_finite()) {
-                        None => format!("{head} 无数据（{level} {limit_text}）"),
-                        Some(_) => {
-                            let value = measured(point, value, Some(limit));
-                            format!("{head} {value} {sign} {level} {limit_text}")
+                    let beside = measured(point, value, Some(limit));
+                    // Only a comparison that holds is said: "53 ≥ 80", or of no data, is a lie.
+                    let v = value.number().unwrap_or(f64::NAN);
+                    match def.level {
+                        Level::L | Level::Ll if v <= limit => {
+                            format!("{head} {beside} ≤ {level} {limit_text}")
                         }
+                        Level::H | Level::Hh | Level::Hhh if v >= limit => {
+                            format!("{head} {beside} ≥ {level} {limit_text}")
+                        }
+                        _ => format!("{head} {beside}（{level} {limit_text}）"),
                     }
                 }
             }

@@ -4,10 +4,10 @@
 //! A script has one step a line: a time, then what happens.
 //! ```text
 //! 0s    LT=50                 a Good sample, stamped now
-//! 1s    LT=50 uncertain       or bad, nan, none; at=0.5s is its own time, seq=7 its sequence
+//! 1s    LT=50 uncertain       or bad, lost (no answer), nan, none; at=0.5s is its own time, seq=7 its sequence
 //! 2s    tick
 //! 3s    ack table/LT/hh       the alarm's open occurrence; also un_ack, silence, shelve
-//! 4s    down · up             the source
+//! 4s    down · up             the first source; or the one that is named
 //! 5s    health journal bad
 //! 6s    step -3600s           the wall clock
 //! 7s    image                 what a kill falls back to
@@ -92,8 +92,9 @@ impl Rig {
                 let occurrence = self.occurrence(alarm);
                 self.command_for(at, verb, &occurrence);
             }
-            ["down" | "up"] => {
-                let (source, _) = self.table.sources().next().unwrap();
+            ["down" | "up", ..] => {
+                let named = |id: &str| words.get(1).is_none_or(|w| *w == id);
+                let (source, _) = self.table.sources().find(|(_, s)| named(&s.id)).unwrap();
                 let up = words[0] == "up";
                 self.give(
                     at,
@@ -157,6 +158,7 @@ impl Rig {
                 Some(("at", t)) => s.source_time = Timestamp(self.wall + seconds(t)),
                 Some(("seq", n)) => s.seq = n.parse().unwrap(),
                 None if *word == "uncertain" => s.quality = Quality::UncertainRange,
+                None if *word == "lost" => s.quality = Quality::BadCommunication,
                 None if *word == "bad" => s.quality = Quality::BadSensorFailure,
                 _ => panic!("{word}"),
             }

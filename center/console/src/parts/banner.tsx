@@ -50,6 +50,8 @@ export function AlarmValue({ row }: { row: Row }) {
   const p = plant.points.get(row.a.tag);
   if (p) return <Val value={p.value} places={decimals(p)} unit={p.unit} belief={beliefOf(p)} />;
   const blind = pointsBehind(row.a);
+  // What a part of the system says of itself is no value.
+  if (row.a.rule === 'system') return null;
   if (blind !== null) return <span class="val">{t('tile.points', { n: blind })}</span>;
   return <Val value={row.a.value} places={2} unit={row.a.unit} />;
 }

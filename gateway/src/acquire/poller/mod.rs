@@ -24,7 +24,8 @@ use super::grid::Grid;
 use super::metrics::SourceMetrics;
 use super::outbox::{Gone, Outbox};
 use super::{Clock, Line, Moment};
-use crate::modbus::device::{Backoff, Breaker, Health};
+use crate::backoff::Backoff;
+use crate::modbus::device::{Breaker, Health};
 use crate::modbus::plan::{Block, plan_source};
 use crate::modbus::scan::{BlockState, PointState, Report, Stamp, StatusWords};
 
@@ -183,7 +184,7 @@ impl<L: Line> Poller<L> {
             units,
             health: Health::default(),
             dial_failed: false,
-            redial: Backoff::new(Duration::from_millis(500), Duration::from_secs(30), seed),
+            redial: Backoff::of_a_peer(seed),
             redial_at: Mono(0),
             seq: 0,
             events: Vec::new(),

@@ -126,7 +126,7 @@ async fn a_message_too_long_is_refused_once_and_stops_nobody() {
 }
 
 /// Subscribes with the gateway's own subscriber, batches in the test's hand.
-fn subscribe(site: Site) -> (acquire::mqtt::MqttHandle, mpsc::Receiver<Batch>) {
+fn subscribe(site: Site) -> (acquire::AcquireHandle, mpsc::Receiver<Batch>) {
     let data = data();
     let config = site.config(data.path());
     let (tx, rx) = mpsc::channel(64);
@@ -138,7 +138,8 @@ fn subscribe(site: Site) -> (acquire::mqtt::MqttHandle, mpsc::Receiver<Batch>) {
         acquire::Clock::start(),
         &Metrics::new().expect("fixed names"),
     )
-    .expect("a thread");
+    .expect("a thread")
+    .expect("there is an MQTT source");
     (handle, rx)
 }
 

@@ -283,12 +283,11 @@ fn a_lost_source_is_one_alarm() {
          1s source/plc/loss_of_view NORMAL>UNACK condition
          3s stale/A/stale NORMAL>UNACK condition masked
          3s stale/B/stale NORMAL>UNACK condition masked
-         6s stale/A/stale UNACK>RTN_UNACK returned silent
+         6s stale/A/stale UNACK>NORMAL returned
          7s table/A/h UNACK>UNACK quality
          7s table/A/h UNACK>RTN_UNACK returned
          7s source/plc/loss_of_view UNACK>RTN_UNACK returned
-         7s stale/B/stale UNACK>UNACK unmasked
-         8s stale/B/stale UNACK>RTN_UNACK returned",
+         8s stale/B/stale UNACK>NORMAL returned",
     );
 }
 
@@ -464,14 +463,15 @@ fn a_storm_of_bad_quality_is_one_alarm() {
          1s A=1 bad; B=1 bad; C=1 bad; D=1
          2s A=1 bad; B=1 bad; C=1 bad; D=1
          3s tick
-         4s A=1; B=1 bad; C=1 bad; D=1",
-        "3s source/plc/loss_of_view NORMAL>UNACK condition
+         4s A=1; B=1 bad; C=1 bad; D=1
+         5s B=1; C=1",
+        "3s source/plc/loss_of_view NORMAL>UNACK condition grouped
          3s quality/A/bad NORMAL>UNACK condition masked
          3s quality/B/bad NORMAL>UNACK condition masked
          3s quality/C/bad NORMAL>UNACK condition masked
-         4s quality/A/bad UNACK>RTN_UNACK returned silent
-         4s source/plc/loss_of_view UNACK>RTN_UNACK returned
-         4s quality/B/bad UNACK>UNACK unmasked
-         4s quality/C/bad UNACK>UNACK unmasked",
+         4s quality/A/bad UNACK>NORMAL returned
+         5s quality/B/bad UNACK>NORMAL returned
+         5s quality/C/bad UNACK>NORMAL returned
+         5s source/plc/loss_of_view UNACK>RTN_UNACK returned grouped",
     );
 }

@@ -8,7 +8,7 @@ use crate::proof::script::check;
 /// 8.1, 3.5: enter at v ≥ L, leave at v < L − db; mirrored for low.
 #[test]
 fn a_deadband_acts_on_exit_only() {
-    check(
+    let rig = check(
         lt(|_| {}),
         "0s LT=79.999
          1s LT=80
@@ -22,6 +22,17 @@ fn a_deadband_acts_on_exit_only() {
          3s table/LT/h UNACK>RTN_UNACK returned
          5s table/LT/l NORMAL>UNACK condition
          7s table/LT/l UNACK>RTN_UNACK returned",
+    );
+    // No record claims a comparison that does not hold.
+    let texts: Vec<&str> = rig.transitions.iter().map(|t| &*t.text).collect();
+    assert_eq!(
+        texts,
+        [
+            "LT 80.0 m ≥ 高限 80.0 m",
+            "LT 79.0 m（高限 80.0 m）",
+            "LT 20.0 m ≤ 低限 20.0 m",
+            "LT 21.0 m（低限 20.0 m）",
+        ]
     );
 }
 

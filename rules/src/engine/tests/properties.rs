@@ -102,6 +102,11 @@ fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
     proptest::collection::vec((prop_oneof![3 => 0_i64..5, 1 => 5_i64..30], step), 1..120)
 }
 
+/// How long a process stays away: not at all, for an instant, for hours.
+fn away() -> impl Strategy<Value = i64> {
+    prop_oneof![Just(0_i64), 1_i64..40, Just(40_000)]
+}
+
 const QUARTER: i64 = 250_000_000;
 
 /// Runs steps; after some of them other things may be done.
@@ -191,23 +196,38 @@ proptest! {
     /// 3.3: a return comes only in the envelope of a Good sample of that very point, which lies
     /// beyond exit, at or after the end of the off-delay.
     #[test]
-    fn absence_never_returns(steps in steps(), restart in 0_usize..120) {
+    fn absence_never_returns(
+        steps in steps(), image in 0_usize..120, restart in 0_usize..120, away in away(), kill in any::<bool>(),
+    ) {
         let (table, rules) = plant();
         let mut rig = Rig::new(table, rules);
         let mut at = 0;
         let mut history: Vec<(i64, Option<Step>)> = Vec::new();
+        let mut active_since: BTreeMap<String, usize> = BTreeMap::new();
         for (n, (wait, step)) in steps.iter().enumerate() {
             at += wait * QUARTER;
             let from = rig.transitions.len();
             let stored = rig.stored.len();
+            if n == image {
+                rig.run(&format!("{}s image", at as f64 / 1e9));
+            }
             if n == restart {
-                rig.run(&format!("{}s restart", at as f64 / 1e9));
+                at += away * QUARTER;
+                rig.run(&format!("{}s {}", at as f64 / 1e9, if kill { "kill" } else { "restart" }));
                 prop_assert!(rig.transitions[from..].iter().all(|t| t.cause != Cause::Returned));
+                for t in rig.transitions[from..].iter().filter(|t| t.cause == Cause::Condition) {
+                    active_since.insert(t.alarm.to_string(), history.len());
+                }
                 history.push((at, None));
             }
             let from = rig.transitions.len();
+            // Down for the second time is no second interruption.
+            let repeated = matches!(step, Step::Down) && rig.engine.sources[0].down;
             give(&mut rig, at, step);
             for t in &rig.transitions[from..] {
+                if t.cause == Cause::Condition {
+                    active_since.insert(t.alarm.to_string(), history.len());
+                }
                 if t.cause != Cause::Returned || !process(t) {
                     continue;
                 }
@@ -230,24 +250,27 @@ proptest! {
                 let off: i64 = match (&*t.rule, t.level) {
                     ("slow", _) => 3_000_000_000,
                     ("eager", crate::alarm::Level::Hh) => 2_000_000_000,
-                    _ => 0,
+                    _ => i64::MIN,
                 };
                 let source_time = at - age.max(&0) * QUARTER;
-                for (when, step) in &history {
+                for (n, (when, step)) in history.iter().enumerate() {
                     let earliest = match step {
                         Some(Step::Sample(q, v, quality, 0)) if q == p => {
                             let breaks = *quality != Quality::Good || !beyond(*v);
-                            if breaks { *when + off } else { 0 }
+                            if breaks { *when + off } else { i64::MIN }
                         }
                         Some(Step::Nan(q)) if q == p => *when + off,
-                        // What was measured before may still arrive after, up to `max_age` old.
-                        Some(Step::Down) | None => *when + off - 3_000_000_000,
-                        _ => 0,
+                        // What was measured before counts from then on,
+                        // of an alarm that was active then.
+                        Some(Step::Down) | None if n >= active_since[&*t.alarm] => *when + off,
+                        _ => i64::MIN,
                     };
                     prop_assert!(source_time >= earliest, "{} at {at}, broken at {when}", t.alarm);
                 }
             }
-            history.push((at, Some(step.clone())));
+            if !repeated {
+                history.push((at, Some(step.clone())));
+            }
         }
     }
 
@@ -290,7 +313,9 @@ proptest! {
     /// Restart at any point, from an image of any age: the same alarms are open, acknowledged ones
     /// acknowledged; seq goes on without a gap; no occurrence id comes twice.
     #[test]
-    fn a_restart_keeps_what_stands(steps in steps(), image in 0_usize..120, kill in 0_usize..120) {
+    fn a_restart_keeps_what_stands(
+        steps in steps(), image in 0_usize..120, kill in 0_usize..120, away in away(),
+    ) {
         let (table, rules) = plant();
         let mut rig = Rig::new(table, rules);
         let mut at = 0;
@@ -300,12 +325,22 @@ proptest! {
                 rig.run(&format!("{}s image", at as f64 / 1e9));
             }
             if n == kill {
+                at += away * QUARTER;
                 let before = from_records(&rig.transitions);
+                let records = rig.transitions.len();
                 rig.run(&format!("{}s kill", at as f64 / 1e9));
                 let after = from_records(&rig.transitions);
                 for (alarm, was) in &before {
                     let is = &after[alarm];
                     if !was.open {
+                        continue;
+                    }
+                    // A deadline that fell into the downtime acts at the start (8.15).
+                    let acted = rig.transitions[records..].iter().any(|t| {
+                        *t.alarm == **alarm && matches!(t.cause, Cause::Condition | Cause::Realarm)
+                    });
+                    if acted {
+                        prop_assert_eq!(is.label(), Label::Unack);
                         continue;
                     }
                     prop_assert_eq!((is.open, is.acked, is.label()), (was.open, was.acked, was.label()), "{}", alarm);
@@ -326,6 +361,59 @@ proptest! {
                 prop_assert!(seen.insert(t.occurrence.clone()), "{} twice", t.occurrence);
             }
         }
+    }
+
+    /// Section 4, `stale`, `quality`: nothing is beneath an alarm that does not stand; nothing is
+    /// beneath one for ever; and what was never annunciated never asks for an acknowledgement.
+    #[test]
+    fn what_is_beneath_has_something_above(
+        steps in steps(), image in 0_usize..120, kill in 0_usize..120, away in away(), heals in any::<bool>(),
+    ) {
+        let (table, rules) = plant();
+        let mut rig = Rig::new(table, rules);
+        let mut at = 0;
+        for (n, (wait, step)) in steps.iter().enumerate() {
+            at += wait * QUARTER;
+            if n == image {
+                rig.run(&format!("{}s image", at as f64 / 1e9));
+            }
+            if n == kill {
+                at += away * QUARTER;
+                rig.run(&format!("{}s kill", at as f64 / 1e9));
+            }
+            give(&mut rig, at, step);
+        }
+        // A minute of silence, or of Good values that move.
+        for n in 0..60 {
+            at += 4 * QUARTER;
+            for p in 0..3 {
+                if heals {
+                    give(&mut rig, at, &Step::Sample(p, 40 + n % 2, Quality::Good, 0));
+                }
+            }
+            give(&mut rig, at, &Step::Tick);
+        }
+        let mut spoke: BTreeSet<String> = BTreeSet::new();
+        for t in &rig.transitions {
+            let r = &t.regions.after;
+            let of = format!("{} {}", t.alarm, t.episode);
+            if r.open && !r.masked {
+                // A return lifts the mask; it is no annunciation of what was never heard.
+                prop_assert!(t.cause != Cause::Returned || spoke.contains(&of) || process(t), "{of}");
+                spoke.insert(of);
+            }
+        }
+        let now = from_records(&rig.transitions);
+        let lost = now.get("source/plc/loss_of_view").is_some_and(|r| {
+            matches!(r.condition, Condition::Active | Condition::PendingOff)
+        });
+        for (alarm, r) in &now {
+            if alarm.starts_with("stale/") || alarm.starts_with("quality/") {
+                prop_assert!(!r.masked || lost, "{alarm}: {:#?}", rig.lines());
+                prop_assert!(!heals || (!r.masked && !matches!(r.condition, Condition::Active | Condition::PendingOff)), "{alarm}: {r:?} {:#?}", rig.lines());
+            }
+        }
+        prop_assert!(!heals || !lost);
     }
 
     /// 3.8, 8.9 and the rest of what may never be seen in a record.

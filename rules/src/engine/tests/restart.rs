@@ -143,6 +143,62 @@ fn a_pending_start_survives() {
     );
 }
 
+/// A record made while a start was pending is no pending start: it may have been cancelled since.
+#[test]
+fn a_record_is_no_pending_start() {
+    let script = |then: &str| {
+        format!(
+            "0s image
+             1s LT=85
+             6s LT=85
+             7s LT=50
+             8s LT=85
+             8.5s ack table/LT/h
+             9s LT=50
+             {then}"
+        )
+    };
+    let expected = "6s table/LT/h NORMAL>UNACK condition
+        7s table/LT/h UNACK>RTN_UNACK returned
+        8.5s table/LT/h RTN_UNACK>NORMAL ack";
+    let plant = || {
+        lt(|p| {
+            h(p);
+            delays(5, 0)(p);
+            p.stale_after = std::time::Duration::from_secs(60);
+        })
+    };
+    check(plant(), &script("9.5s kill\n 11s LT=50"), expected);
+    // It may also not have been: safety class loses no time.
+    check(
+        plant(),
+        &script("9.5s kill\n 11s LT=85"),
+        &format!("{expected}\n 11s table/LT/h NORMAL>UNACK condition"),
+    );
+}
+
+/// An overlay record after the image leaves the pending start that the image knows.
+#[test]
+fn an_overlay_keeps_a_pending_start() {
+    check(
+        lt(|p| {
+            h(p);
+            delays(5, 0)(p);
+        }),
+        "0s LT=50
+         1s LT=85
+         1.5s image
+         2s LT=85 uncertain
+         2.4s kill
+         3s LT=85
+         5s tick
+         6s tick",
+        "2s table/LT/h NORMAL>NORMAL quality unknown
+         3s table/LT/h NORMAL>NORMAL quality
+         6s table/LT/h NORMAL>UNACK condition",
+    );
+}
+
 /// Where a pending start may be lost, safety class has no on-delay at the first Good sample.
 #[test]
 fn a_lost_pending_start_costs_no_time() {
@@ -229,6 +285,27 @@ fn late_stays_late() {
          5s table/LT/h UNACK>UNACK quality
          5s table/LT/h UNACK>RTN_UNACK returned",
     );
+}
+
+/// A clock that was set back while the process was away makes nothing late that it stamps itself.
+#[test]
+fn a_clock_set_back_over_a_restart_blinds_nobody() {
+    let rig = check(
+        lt(h),
+        "0s LT=50
+         2s LT=50
+         4s LT=50
+         6s LT=50
+         8s LT=50
+         10s LT=50
+         10.5s image
+         11s step -3600s
+         11.5s kill
+         12s LT=85
+         13s LT=85",
+        "-3588s table/LT/h NORMAL>UNACK condition",
+    );
+    assert!(rig.stored.iter().all(|(_, q)| q.is_good()));
 }
 
 /// Re-alarm goes on over a restart.

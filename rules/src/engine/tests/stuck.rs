@@ -56,12 +56,14 @@ fn a_frozen_gauge_while_something_flows() {
     );
     assert_eq!(codes(&rig, "LT"), [192, 192, 192, 68, 192, 192]);
     assert_eq!(&*rig.transitions[1].text, "LT 卡滞，停在 85.0 m");
+    let text = &rig.transitions[3].text;
+    assert!(!text.contains("见证"), "{text}: it moved");
 }
 
 /// A false witness anywhere in the window gives false.
 #[test]
 fn nothing_flows_nothing_is_stuck() {
-    check(
+    let rig = check(
         tank(WHILE),
         "0s FT-1=10; LT=50
          1s FT-1=10; LT=50
@@ -76,6 +78,8 @@ fn nothing_flows_nothing_is_stuck() {
          7s frozen/LT/on UNACK>RTN_UNACK returned
          7s table/LT/h NORMAL>NORMAL quality",
     );
+    let text = &rig.transitions[2].text;
+    assert!(text.contains("见证不再成立，未见测量值变动"), "{text}");
 }
 
 /// Movement in the window gives false; a value that creeps by less than epsilon in all is still.
@@ -160,9 +164,10 @@ fn a_stuck_alarm_stands_until_movement_is_seen() {
             "0s table/LT/h NORMAL>UNACK condition",
             "3s frozen/LT/on NORMAL>UNACK condition",
             "3s table/LT/h UNACK>UNACK quality unknown",
-            "3s stale/FT-1/stale NORMAL>UNACK condition",
-            "6s quality/LT/bad NORMAL>UNACK condition",
-            "6s quality/LT/bad UNACK>RTN_UNACK returned",
+            "3s stale/FT-1/stale NORMAL>UNACK condition masked",
+            "3s stale/FT-1/stale UNACK>UNACK unmasked",
+            "6s quality/LT/bad NORMAL>UNACK condition masked",
+            "6s quality/LT/bad UNACK>NORMAL returned",
         ]
     );
     rig.run("8s LT=51");
