@@ -120,20 +120,16 @@ impl Engine {
         let a = self.rules.of_source(source);
         let state = &mut self.sources[source.index()];
         state.storm = state.storm && state.masked > 0;
-        let (lost, suspect) = (state.down || state.storm, state.suspect.is_some());
+        // While its clock is suspect nothing of it is Good.
+        let lost = state.down || state.storm || state.suspect.is_some();
         if lost || !self.alarms[a.index()].is_active() {
             return;
         }
-        if suspect {
-            // The data are back; what is left of the alarm is the clock.
-            self.alarms[a.index()].live().shade = Shade::Clock;
-        } else {
-            let m = Moment {
-                value: Value::none(NoData::Null),
-                ..m.clone()
-            };
-            self.apply(a, Verdict::Exit, &m);
-        }
+        let m = Moment {
+            value: Value::none(NoData::Null),
+            ..m.clone()
+        };
+        self.apply(a, Verdict::Exit, &m);
         self.source_returned(source);
     }
 

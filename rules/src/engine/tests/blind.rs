@@ -386,9 +386,9 @@ fn what_is_old_on_arrival_is_uncertain() {
 fn the_future_is_clamped_or_refused() {
     check(
         lt(h),
-        "1s LT=85 at=5s
-         2s LT=50 at=5.5s
-         3s LT=85 at=9s",
+        "1s LT=85 at=6s
+         2s LT=50 at=7s
+         3s LT=85 at=8.000000001s",
         "1s table/LT/h NORMAL>UNACK condition
          2s table/LT/h UNACK>RTN_UNACK returned",
     );
@@ -451,6 +451,24 @@ fn a_clock_step_does_nothing() {
          2.5s LT=50
          5s LT=50",
         "",
+    );
+}
+
+/// 8.3, 1: ages across a step mean nothing; what lies after the step counts from the step.
+#[test]
+fn an_off_delay_does_not_begin_before_a_clock_step() {
+    check(
+        lt(|p| {
+            h(p);
+            delays(0, 2)(p);
+        }),
+        "0s LT=85
+         1s step 3600s
+         1.1s LT=50 at=-1s
+         2s LT=50
+         3s LT=50",
+        "0s table/LT/h NORMAL>UNACK condition
+         3603s table/LT/h UNACK>RTN_UNACK returned",
     );
 }
 

@@ -302,6 +302,29 @@ fn a_worse_loss_is_heard_again() {
     assert_eq!(&*rig.transitions[5].text, "数据源 plc 通信中断");
 }
 
+/// A storm that became a loss ends as one: with the first Good sample (8.19).
+#[test]
+fn a_storm_that_became_a_loss_ends_with_the_first_good_sample() {
+    check(
+        compiled(plant::table_of(&["A", "B", "C", "X"]), ""),
+        "0s A=1; B=1; C=1; X=1
+         1s X=1
+         2s X=1
+         3s X=1
+         4s down
+         5s up; X=1
+         6s X=1; A=1; B=1; C=1",
+        "3s source/plc/loss_of_view NORMAL>UNACK condition grouped
+         3s stale/A/stale NORMAL>UNACK condition masked
+         3s stale/B/stale NORMAL>UNACK condition masked
+         3s stale/C/stale NORMAL>UNACK condition masked
+         5s source/plc/loss_of_view UNACK>RTN_UNACK returned
+         6s stale/A/stale UNACK>NORMAL returned
+         6s stale/B/stale UNACK>NORMAL returned
+         6s stale/C/stale UNACK>NORMAL returned",
+    );
+}
+
 /// Section 4, flood: priority 1 is always individual; a lost source alone takes it along.
 #[test]
 fn priority_1_is_never_grouped_in_a_storm() {

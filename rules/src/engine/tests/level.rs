@@ -133,6 +133,39 @@ fn h_keeps_its_own_start() {
     assert_eq!((start(0), start(1)), (10_000_000_000, 0));
 }
 
+/// 8.23: H has a start of its own, so HH raised on an assumption does not lend it its flag.
+#[test]
+fn h_does_not_take_the_assumption_of_hh() {
+    let rules = "[[level]]
+        id = \"t\"
+        select = { tag = \"LT\" }
+        gap_tolerance = \"1s\"
+        h = { on_delay = \"60s\" }
+        hh = { on_delay = \"4s\" }";
+    let slow = |p: &mut davy_points::PointDef| {
+        p.stale_after = Duration::from_secs(60);
+        p.limits.l = None;
+        p.limits.ll = None;
+    };
+    for first in ["0s LT=50", "0s LT=85"] {
+        let script = format!("{first}\n 1s LT=95\n 2s LT=95 bad\n 6s tick");
+        let mut rig = crate::proof::script::Rig::new(ruled(slow, rules).0, ruled(slow, rules).1);
+        rig.run(&script);
+        let raised: Vec<String> = rig
+            .lines()
+            .into_iter()
+            .filter(|l| l.contains("t/LT/h") && l.contains("condition"))
+            .collect();
+        assert_eq!(
+            raised,
+            [
+                "5s t/LT/hh NORMAL>UNACK condition assumed unknown".to_owned(),
+                "5s t/LT/h NORMAL>UNACK condition masked unknown".to_owned(),
+            ]
+        );
+    }
+}
+
 /// 8.2: an exit sample exactly at the deadline does not prevent the alarm.
 #[test]
 fn a_timer_runs_before_the_input_of_its_instant() {

@@ -143,6 +143,32 @@ fn a_pending_start_survives() {
     );
 }
 
+/// 8.2, 8.15: what fell due in downtime acts in the order of the deadlines, at one instant the
+/// worst first.
+#[test]
+fn overdue_starts_act_in_order() {
+    let mut a = plant::point("A");
+    let mut b = plant::point("B");
+    (a.limits.h, b.limits.h, b.limits.hh) = (Some(80.0), Some(80.0), Some(90.0));
+    a.on_delay = std::time::Duration::from_secs(6);
+    b.on_delay = std::time::Duration::from_secs(5);
+    check(
+        compiled(plant::table([a, b]), ""),
+        "0s A=85; B=95
+         4s tick
+         60s restart",
+        "3s table/A/h NORMAL>NORMAL quality unknown
+         3s source/plc/loss_of_view NORMAL>UNACK condition grouped
+         3s stale/A/stale NORMAL>UNACK condition masked
+         3s table/B/hh NORMAL>NORMAL quality unknown
+         3s table/B/h NORMAL>NORMAL quality unknown
+         3s stale/B/stale NORMAL>UNACK condition masked
+         60s table/B/hh NORMAL>UNACK condition unknown
+         60s table/B/h NORMAL>UNACK condition masked unknown
+         60s table/A/h NORMAL>UNACK condition assumed unknown",
+    );
+}
+
 /// A record made while a start was pending is no pending start: it may have been cancelled since.
 #[test]
 fn a_record_is_no_pending_start() {
@@ -216,7 +242,18 @@ fn a_lost_pending_start_costs_no_time() {
          4.5s LT=85",
         "4.5s table/LT/h NORMAL>UNACK condition",
     );
-    // An image less than a second old has them all.
+    // An image not more than a second old has them all.
+    check(
+        lt(pending),
+        "0s LT=50
+         1s LT=85
+         3s LT=85; image
+         4s tick
+         4.2s kill
+         4.5s LT=85
+         6s tick",
+        "6s table/LT/h NORMAL>UNACK condition",
+    );
     check(
         lt(pending),
         "0s LT=50
