@@ -351,6 +351,16 @@ mod tests {
         }
     }
 
+    /// Only what something stands for can have gone unseen.
+    #[test]
+    fn only_a_masked_alarm_returns_unseen() {
+        for before in states() {
+            let closed = step(&before, Event::ReturnedUnseen).is_ok();
+            let masked = before.masked && before.label() == Label::Unack;
+            assert_eq!(closed, masked, "{before:?}");
+        }
+    }
+
     /// 8.25: re-alarm does not fire while masked.
     #[test]
     fn a_masked_alarm_does_not_re_alarm() {

@@ -68,7 +68,10 @@ impl Engine {
     ) {
         let def = *self.def(a);
         let blind = match def.subject {
-            Subject::Point(p) => self.points[p.index()].gap_start != NEVER,
+            Subject::Point(p) => {
+                let point = &self.points[p.index()];
+                point.gap_start != NEVER || point.flags.down
+            }
             Subject::Source(_) | Subject::Part(_) => false,
         };
         let state = &mut self.alarms[a.index()];

@@ -407,5 +407,14 @@ mod tests {
             }
         }
         assert_eq!(still.over(100, 100), Kleene::Unknown, "30 % uncovered");
+        let mut still = Stillness::default();
+        for t in 0..=100 {
+            if (40..60).contains(&t) {
+                still.lose(t, 1_000);
+            } else {
+                still.take(1.0, t, 0.1, 1_000);
+            }
+        }
+        assert_eq!(still.over(100, 100), Kleene::True, "just 20 % uncovered");
     }
 }

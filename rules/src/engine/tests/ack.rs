@@ -65,6 +65,9 @@ fn an_earlier_occurrence_of_the_episode_will_do() {
          2s table/LT/h RTN_UNACK>UNACK condition",
     );
     let first = rig.transitions[0].occurrence.to_string();
+    // To silence, or to take back, is about what stands now.
+    rig.command_for(2_500_000_000, "silence", &first);
+    assert_eq!(rig.results[0].why, Some(Rejection::StaleOccurrence));
     rig.command_for(3_000_000_000, "ack", &first);
     assert_eq!(*rig.transitions[3].occurrence, first);
     rig.run("4s LT=50");
@@ -144,15 +147,22 @@ fn what_no_alarm_has_is_unknown_and_what_is_over_is_expired() {
     late.expires_at = Some(late.issued_at);
     rig.give(3_000_000_000, crate::engine::Input::Command(late.clone()));
     assert_eq!(rig.results[2].why, Some(Rejection::Expired));
+    // The last instant is still in time.
+    late.id = "just".to_owned();
+    late.expires_at = Some(davy_points::Timestamp(
+        crate::proof::script::BASE + 3_500_000_000,
+    ));
+    rig.give(3_500_000_000, crate::engine::Input::Command(late.clone()));
+    assert_ne!(rig.results[3].why, Some(Rejection::Expired));
     late.id = "nothing".to_owned();
     late.expires_at = None;
     late.occurrence = None;
     rig.give(4_000_000_000, crate::engine::Input::Command(late.clone()));
-    assert_eq!(rig.results[3].why, Some(Rejection::Malformed));
+    assert_eq!(rig.results[4].why, Some(Rejection::Malformed));
     late.id = "other".to_owned();
     late.occurrence = Some(occurrence);
     late.alarm = Some("table/LT/hh".to_owned());
     rig.give(5_000_000_000, crate::engine::Input::Command(late));
-    assert_eq!(rig.results[4].why, Some(Rejection::StaleOccurrence));
-    assert_eq!(rig.results[4].outcome, Outcome::Rejected);
+    assert_eq!(rig.results[5].why, Some(Rejection::StaleOccurrence));
+    assert_eq!(rig.results[5].outcome, Outcome::Rejected);
 }

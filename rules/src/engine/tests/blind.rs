@@ -454,6 +454,41 @@ fn a_clock_step_does_nothing() {
     );
 }
 
+/// 8.4: an alarm that was raised while its source was down, stale or not yet, is not returned by
+/// what was measured before.
+#[test]
+fn an_alarm_raised_blind_waits_for_what_comes_after() {
+    for (delay, raised, old, next) in [
+        (4, "4s", "4.5s LT=50 at=3.9s", "5s"),
+        (2, "2s", "2.5s LT=50 at=1.9s", "3s"),
+    ] {
+        let mut rig = check(
+            lt(|p| {
+                h(p);
+                delays(delay, 0)(p);
+            }),
+            "0s LT=85
+             1s down",
+            "1s table/LT/h NORMAL>NORMAL quality unknown
+             1s source/plc/loss_of_view NORMAL>UNACK condition",
+        );
+        rig.run(&format!("{old}\n{next} LT=50"));
+        let h: Vec<String> = rig
+            .lines()
+            .into_iter()
+            .filter(|l| l.contains("table/LT/h "))
+            .collect();
+        assert!(
+            h[1].starts_with(&format!("{raised} table/LT/h NORMAL>UNACK condition")),
+            "{h:?}"
+        );
+        assert_eq!(
+            h.last().unwrap(),
+            &format!("{next} table/LT/h UNACK>RTN_UNACK returned")
+        );
+    }
+}
+
 /// 8.3, 1: ages across a step mean nothing; what lies after the step counts from the step.
 #[test]
 fn an_off_delay_does_not_begin_before_a_clock_step() {

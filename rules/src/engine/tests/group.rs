@@ -505,6 +505,73 @@ fn one_missing_device_at_a_start_is_its_own_alarm() {
     assert_eq!(unacked(&rig), ["source/two/loss_of_view"]);
 }
 
+/// A start stands for what has given nothing, not for what was there and is lost again.
+#[test]
+fn a_start_does_not_stand_for_what_was_heard() {
+    let table = two_sources(&[("A", "one"), ("B", "one"), ("X", "two"), ("Y", "two")]);
+    check(
+        compiled(table, ""),
+        "0.2s A=1; B=1
+         1s down one",
+        "1s source/one/loss_of_view NORMAL>UNACK condition",
+    );
+}
+
+/// Points that are polled hourly are not missed at a start: beside them a dead device is one
+/// thing, and is told of within twenty seconds.
+#[test]
+fn seldom_polled_points_make_no_group_of_a_start() {
+    let mut table = two_sources(&[("A", "one"), ("B", "one"), ("X", "two")]);
+    let two = table.find("X").map(|p| table.point(p).source).unwrap();
+    for tag in ["S1", "S2"] {
+        let mut p = plant::point(tag);
+        p.source = two;
+        p.expected_interval = std::time::Duration::from_secs(3600);
+        p.stale_after = std::time::Duration::from_secs(3 * 3600);
+        table.add(p).unwrap();
+    }
+    let rig = check(
+        compiled(table, ""),
+        "1s down one; X=1
+         3s X=1
+         6s X=1
+         9s X=1
+         12s X=1
+         15s X=1
+         18s X=1
+         20.5s X=1",
+        "1s source/one/loss_of_view NORMAL>UNACK condition masked
+         3s stale/A/stale NORMAL>UNACK condition masked
+         3s stale/B/stale NORMAL>UNACK condition masked
+         20s source/one/loss_of_view UNACK>UNACK unmasked",
+    );
+    assert_eq!(unacked(&rig), ["source/one/loss_of_view"]);
+}
+
+/// What was annunciated in its episode still wants its acknowledgement, though it came again
+/// beneath a lost source.
+#[test]
+fn an_episode_that_was_heard_is_not_closed_beneath() {
+    let rig = check(
+        compiled(plant::table_of(&["A"]), ""),
+        "0s A=1 bad
+         2s A=1 bad
+         3s A=1
+         4s down
+         4.1s A=1 lost
+         6s A=1 lost
+         7.6s A=1 lost
+         8s A=1",
+        "2s quality/A/bad NORMAL>UNACK condition
+         3s quality/A/bad UNACK>RTN_UNACK returned
+         4s source/plc/loss_of_view NORMAL>UNACK condition
+         7.6s quality/A/bad RTN_UNACK>UNACK condition masked
+         8s quality/A/bad UNACK>RTN_UNACK returned silent
+         8s source/plc/loss_of_view UNACK>RTN_UNACK returned",
+    );
+    assert_eq!(unacked(&rig), ["quality/A/bad", "source/plc/loss_of_view"]);
+}
+
 /// What is polled seldom is not missed at a start, and holds up nothing.
 #[test]
 fn a_slow_point_holds_up_no_start() {

@@ -420,6 +420,30 @@ fn an_acknowledged_alarm_sounds_again() {
     assert!(rig.transitions[2].regions.after.audible);
 }
 
+/// 8.10: re-alarm counts from the last acknowledgement, whatever was due before.
+#[test]
+fn a_re_alarm_counts_from_the_last_acknowledgement() {
+    check(
+        ruled(
+            |p| p.stale_after = Duration::from_secs(100),
+            "[[level]]
+             id = \"t\"
+             select = { tag = \"LT\" }
+             realarm = \"10s\"",
+        ),
+        "0s LT=85
+         1s ack t/LT/h
+         3s un_ack t/LT/h
+         4s ack t/LT/h
+         15s tick",
+        "0s t/LT/h NORMAL>UNACK condition
+         1s t/LT/h UNACK>ACKED ack
+         3s t/LT/h ACKED>UNACK un_ack
+         4s t/LT/h UNACK>ACKED ack
+         14s t/LT/h ACKED>UNACK realarm",
+    );
+}
+
 /// 8.10: re-alarm goes on in UNKNOWN and PendingOff.
 #[test]
 fn a_re_alarm_does_not_wait_for_good_data() {

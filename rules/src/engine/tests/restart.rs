@@ -246,13 +246,14 @@ fn a_lost_pending_start_costs_no_time() {
     check(
         lt(pending),
         "0s LT=50
-         1s LT=85
-         3s LT=85; image
+         3s LT=50; image
          4s tick
          4.2s kill
          4.5s LT=85
-         6s tick",
-        "6s table/LT/h NORMAL>UNACK condition",
+         6s LT=85
+         8s LT=85
+         9.5s tick",
+        "9.5s table/LT/h NORMAL>UNACK condition",
     );
     check(
         lt(pending),
