@@ -14,6 +14,10 @@
 
 #[path = "faults/disk.rs"]
 mod disk;
+#[path = "faults/field.rs"]
+mod field;
+#[path = "faults/flood.rs"]
+mod flood;
 mod harness;
 #[path = "faults/kills.rs"]
 mod kills;

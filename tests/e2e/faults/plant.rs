@@ -23,7 +23,6 @@ use crate::harness::{Mosquitto, Process, davy, free_port, get_json, post, wait_f
 /// Registers 0 to `count` of unit 1, on a runtime of their own.
 pub struct Device {
     image: Arc<Image>,
-    #[allow(dead_code)]
     pub faults: Arc<FaultSwitch>,
     server: Option<ModbusServer>,
     runtime: tokio::runtime::Runtime,
