@@ -1,5 +1,6 @@
 //! Every untrusted input, on the stable compiler: the seeds of `tests/fuzz/corpus`, and mutations of
-//! them. `DAVY_FUZZ_SECONDS` says how long each target is mutated (default: a moment).
+//! them. `DAVY_FUZZ_SECONDS` says how long each target is mutated (default: a moment),
+//! `DAVY_FUZZ_TARGET` which one alone.
 //!
 //! An input that once broke something is kept as a seed, so that it never does again.
 
@@ -49,7 +50,9 @@ fn every_target_has_its_corpus_and_its_binary_and_withstands_its_seeds() {
 fn every_target_withstands_mutations_of_its_seeds() {
     let seconds = std::env::var("DAVY_FUZZ_SECONDS").ok();
     let long = seconds.map(|s| Duration::from_secs(s.parse().expect("DAVY_FUZZ_SECONDS: seconds")));
-    for (name, target) in targets::TARGETS {
+    let alone = std::env::var("DAVY_FUZZ_TARGET").ok();
+    let all = targets::TARGETS.into_iter();
+    for (name, target) in all.filter(|(name, _)| alone.as_ref().is_none_or(|a| a == name)) {
         let seeds: Vec<_> = corpus(name).into_iter().map(|(_, seed)| seed).collect();
         let mut random = Random(long.map_or(1, |_| rand_seed()));
         println!("{name}, seed {}", random.0);

@@ -109,7 +109,7 @@ fn same(found: &str, expected: &str) -> Result<(), Refusal> {
         Ok(())
     } else {
         Err(Refusal::Forged {
-            found: found.chars().take(80).collect(),
+            found: alarm::one_line(found).chars().take(80).collect(),
             expected: expected.to_owned(),
         })
     }
@@ -206,6 +206,11 @@ mod tests {
                 "beat",
                 br#"{"v":1,"owner":"gw-02","tick":1}"#.to_vec(),
                 "it says `gw-02` where the topic says `gw-01`",
+            ),
+            (
+                "beat",
+                br#"{"v":1,"owner":"gw\n01","tick":1}"#.to_vec(),
+                "it says `gw\u{FFFD}01` where the topic says `gw-01`",
             ),
             (
                 "transition",

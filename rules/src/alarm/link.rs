@@ -148,9 +148,10 @@ pub fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
     serde_json::from_slice(json).map_err(malformed)
 }
 
-/// Such a message may quote what came: as long as it likes, with line feeds that would forge lines
-/// of a log.
-fn one_line(message: &str) -> String {
+/// What came, as a message may quote it: a stranger's text is as long as it likes, with line feeds
+/// that would forge lines of a log.
+#[must_use]
+pub fn one_line(message: &str) -> String {
     const LONGEST: usize = 200;
     let line = message
         .chars()

@@ -9,7 +9,7 @@ mod record;
 mod schema;
 
 pub use lifecycle::{Event, step};
-pub use link::{Acked, Beat, Presence, Resend, SnapshotGet, Status, Unreadable, read};
+pub use link::{Acked, Beat, Presence, Resend, SnapshotGet, Status, Unreadable, one_line, read};
 pub use schema::schemas;
 
 pub use record::{
