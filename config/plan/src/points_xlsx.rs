@@ -10,9 +10,16 @@ use crate::points_csv::{Cell, Place, Row};
 /// Widest row that is taken for one: the table has 35 columns.
 const MOST_COLUMNS: u32 = 256;
 
-/// The rows, read cell by cell: the crate's own range is dense, and one stray mark in the last
-/// corner of a sheet would take all the memory there is.
+/// The rows of the first sheet. The reading crate panics on some damaged files (a cell reference of
+/// ten letters, for one): a file that a person sends is no reason to end.
 pub(crate) fn rows(bytes: &[u8]) -> Result<Vec<Row<'static>>, String> {
+    std::panic::catch_unwind(|| read(bytes))
+        .unwrap_or_else(|_| Err("it is damaged, or no program has written it".to_owned()))
+}
+
+/// Cell by cell: the crate's own range is dense, and one stray mark in the last corner of a sheet
+/// would take all the memory there is.
+fn read(bytes: &[u8]) -> Result<Vec<Row<'static>>, String> {
     let mut book: Xlsx<_> =
         open_workbook_from_rs(Cursor::new(bytes)).map_err(|e: XlsxError| e.to_string())?;
     let name = book

@@ -132,3 +132,15 @@ fn a_mark_in_the_last_corner_does_not_take_the_memory() {
         loaded.faults
     );
 }
+
+#[test]
+fn a_cell_reference_that_no_program_writes_is_a_fault_and_no_panic() {
+    for reference in ["inlineStr", "ZZZZZZZZZZZZ1", "A99999999999", "1", ""] {
+        let book = book_of(&format!(
+            r#"<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData><row r="1"><c r="{reference}" t="inlineStr"><is><t>tag</t></is></c></row></sheetData></worksheet>"#
+        ));
+        let loaded = site_with(&book);
+        assert!(loaded.plan.is_none(), "{reference}");
+        assert!(!loaded.faults.is_empty(), "{reference}");
+    }
+}
