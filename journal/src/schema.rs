@@ -201,3 +201,30 @@ fn percent_encoded(path: &Path) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No crash of a process shows what only a power cut would: that a commit was not on the disk
+    /// when the alarm was told.
+    #[test]
+    fn every_connection_that_writes_waits_for_the_disk() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for schema in [&JOURNAL, &SERIES] {
+            for create in [true, false] {
+                let db = schema.open(dir.path(), create).expect("opened");
+                let asked = |pragma: &str| {
+                    db.pragma_query_value(None, pragma, |row| {
+                        row.get::<_, rusqlite::types::Value>(0)
+                    })
+                    .expect("answered")
+                };
+                let full = rusqlite::types::Value::Integer(2);
+                assert_eq!(asked("synchronous"), full, "{}: FULL", schema.file);
+                let wal = rusqlite::types::Value::Text("wal".to_owned());
+                assert_eq!(asked("journal_mode"), wal, "{}", schema.file);
+            }
+        }
+    }
+}
