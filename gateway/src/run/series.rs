@@ -154,3 +154,64 @@ impl SeriesThread {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::mpsc::sync_channel;
+
+    use davy_points::{Quality, Timestamp, Value};
+
+    use super::*;
+
+    /// Nobody is told "received" before the record is durable: a field message that was
+    /// acknowledged earlier would be gone with the process.
+    #[test]
+    fn who_waits_hears_after_the_commit_and_not_before() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut series = Series::open(dir.path()).expect("opened");
+        let point = series.intern("LT-1");
+        let (tx, rows) = sync_channel(4);
+        let health = Arc::new(Health::default());
+        let thread = SeriesThread {
+            series,
+            rows,
+            stored: watch::Sender::new(0),
+            delivered: Vec::new(),
+            health: Arc::clone(&health),
+            ending: Arc::default(),
+            rows_stored: IntCounter::new("rows", "rows").expect("a counter"),
+            depth: IntGauge::new("depth", "depth").expect("a gauge"),
+        };
+        // Somebody holds the file.
+        let other = rusqlite::Connection::open(dir.path().join("series.db")).expect("there");
+        other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+        let (done, mut durable) = oneshot::channel();
+        let row = Row {
+            point,
+            value: Value::F64(95.0),
+            quality: Quality::Good,
+            time: Timestamp(1),
+            offset_ns: 0,
+            arrival: Timestamp(1),
+        };
+        let sent = Rows {
+            rows: vec![row],
+            done: Some(done),
+        };
+        tx.send(sent).expect("taken");
+        let running = std::thread::spawn(move || thread.run());
+        let mut heard = BTreeMap::new();
+        while health.news(&mut heard).is_empty() {
+            std::thread::yield_now();
+        }
+        // It has tried, and the disk did not take the row.
+        assert_eq!(durable.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        other.execute_batch("ROLLBACK").expect("given back");
+        durable.blocking_recv().expect("told when it is durable");
+        let stored = davy_journal::SeriesReader::open(dir.path()).expect("there");
+        assert!(stored.latest("LT-1").expect("read").is_some());
+        drop(tx);
+        running.join().expect("ended");
+    }
+}
