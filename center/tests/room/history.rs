@@ -63,3 +63,32 @@ async fn samples_are_durable_live_and_come_back_bit_for_bit() {
     assert_ne!(lt["quality"], 192, "nothing of before is good now");
     room.stop().await;
 }
+
+/// A gateway moves its cursor on a 204 and never sends the lines again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_keep_them_takes_no_lines() {
+    let plan = Arc::new(site(9));
+    let dir = tempfile::tempdir().expect("a folder");
+    let room = center(&plan, dir.path()).await;
+    let at = room.local_addr();
+    let body = "tank_level,site=s1,gateway=gw-01,hazard=TF,tag=LT-101 value=7,q=192i 1000\n";
+    let write = || {
+        send(
+            at,
+            "POST",
+            "/api/v2/write?precision=ns",
+            &[],
+            body.as_bytes(),
+        )
+    };
+    // Someone else holds the database: no commit of ours can end.
+    let other = rusqlite::Connection::open(dir.path().join("series.db")).expect("opened");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let answer = write().await;
+    assert_eq!(answer.status, 503, "{}", answer.json());
+    other.execute_batch("ROLLBACK").expect("released");
+    assert_eq!(write().await.status, 204);
+    let history = get(at, "/api/v1/points/LT-101/history").await.json();
+    assert_eq!(history["rows"], json!([[1000, 7.0, 192]]));
+    room.stop().await;
+}

@@ -397,6 +397,9 @@ async fn a_disk_that_does_not_answer_delays_no_alarm() {
         })
         .await;
     assert_eq!((shown.id, &shown.data["provisional"]), (None, &json!(true)));
+    // Shown, and not acknowledged: the gateway would never send it again.
+    let gateways = get(room.local_addr(), "/api/v1/gateways").await.json();
+    assert_eq!(gateways["gateways"][0]["acked_seq"], 0, "{gateways}");
     other.execute_batch("ROLLBACK").expect("released");
     gateway.hears("acked", |m| m["seq"] == 1).await;
     let sealed = stream
