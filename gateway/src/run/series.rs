@@ -74,8 +74,7 @@ impl SeriesThread {
             }
             if released.elapsed() >= RELEASE_EVERY {
                 released = Instant::now();
-                let all = self.delivered.iter().map(|d| d.load(Ordering::Relaxed));
-                self.series.release(all.min().unwrap_or(u64::MAX));
+                self.series.release(nobody_needs(&self.delivered));
             }
             if !open {
                 return;
@@ -155,6 +154,12 @@ impl SeriesThread {
     }
 }
 
+/// The newest batch that no lane will ask for again: the slowest one decides.
+fn nobody_needs(delivered: &[Arc<AtomicU64>]) -> u64 {
+    let all = delivered.iter().map(|d| d.load(Ordering::Relaxed));
+    all.min().unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -163,6 +168,13 @@ mod tests {
     use davy_points::{Quality, Timestamp, Value};
 
     use super::*;
+
+    #[test]
+    fn the_slowest_lane_keeps_the_spool() {
+        let lanes = [70, 3, 50].map(|n| Arc::new(AtomicU64::new(n)));
+        assert_eq!(nobody_needs(&lanes), 3);
+        assert_eq!(nobody_needs(&[]), u64::MAX, "no lane, no spool");
+    }
 
     /// Nobody is told "received" before the record is durable: a field message that was
     /// acknowledged earlier would be gone with the process.
