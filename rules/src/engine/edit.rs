@@ -43,9 +43,10 @@ impl Engine {
             .collect();
         for p in owned {
             let stands = |i: u32| self.alarms[i as usize].live.is_some();
-            if self.levels(p).any(stands) {
+            if self.levels(p).chain(self.others(p)).any(stands) {
                 let m = self.at_point(p, self.now, self.points[p.index()].quality);
-                self.settle(p, &m);
+                self.settle(self.levels(p), &m);
+                self.settle(self.others(p), &m);
             }
         }
         for a in raised {

@@ -155,12 +155,19 @@ impl Engine {
             match def.subject {
                 Subject::Point(p) => {
                     let point = self.table.point(p);
+                    let (unit, about) = match self.rules.instance_of(a) {
+                        Some((_, i)) => {
+                            alarm_words = self.words_of(a);
+                            (&i.unit, About::Derived(point, &i.what, &i.unit))
+                        }
+                        None => (&point.unit, About::Point(point)),
+                    };
                     (
                         point.tag.clone(),
                         point.hazard.clone(),
                         point.area.clone(),
-                        point.unit.clone(),
-                        About::Point(point),
+                        unit.clone(),
+                        about,
                     )
                 }
                 Subject::Source(s) => {
@@ -207,6 +214,7 @@ impl Engine {
             .and_then(|l| l.rev.clone());
         let rev = known_rev.unwrap_or_else(|| self.rules.rule_rev(&def, &self.table).into());
         let startup = self.part(STARTUP);
+        let degraded = self.is_degraded(a);
         let live = self.alarms[a.index()].live();
         live.rev = Some(rev.clone());
         let mut flags = Vec::new();
@@ -218,6 +226,9 @@ impl Engine {
             Subject::Part(_) => startup == Some(a),
             Subject::Point(_) => false,
         };
+        if degraded {
+            flags.push(Flag::Degraded);
+        }
         if grouped {
             flags.push(Flag::Grouped);
         }
@@ -319,19 +330,18 @@ impl Engine {
         let Subject::Point(p) = def.subject else {
             return None;
         };
-        (self.levels(p).start..a.0).map(AlarmIx).find(|w| {
-            let worse = self.def(*w);
-            worse.rule == def.rule
-                && worse.side() == Some(side)
-                && self.alarms[w.index()].is_active()
-        })
+        (self.levels(p).start..a.0)
+            .rev()
+            .map(AlarmIx)
+            .take_while(|w| self.def(*w).rule == def.rule)
+            .find(|w| self.def(*w).side() == Some(side) && self.alarms[w.index()].is_active())
     }
 
     /// Whether something stands for this alarm as it becomes active.
     pub(super) fn is_stood_for(&mut self, a: AlarmIx) -> bool {
         let def = *self.def(a);
         match (self.kind(a), def.subject) {
-            (Kind::Level, _) if def.side().is_some() => self.worse_active(a).is_some(),
+            (_, _) if def.side().is_some() => self.worse_active(a).is_some(),
             (Kind::Stale | Kind::Quality, Subject::Point(p)) => self.signal_is_stood_for(a, p),
             (Kind::Source, Subject::Source(s)) => self.startup_stands_for(s),
             _ => false,

@@ -27,6 +27,9 @@ pub struct EngineImage {
     pub(super) orphans: Vec<Transition>,
     pub(super) closed: Vec<Arc<str>>,
     pub(super) commands: Vec<CommandResult>,
+    /// What judges asked to keep, by `rule/tag`.
+    #[serde(default)]
+    pub(super) judges: Vec<(String, serde_json::Value)>,
     /// Hash of the tags in their order: the runs below hold for this order alone.
     pub(super) table_rev: u64,
     /// Newest admitted times, as runs of points next to each other: first, count, time, sequence.
@@ -127,6 +130,7 @@ impl Engine {
                 .cloned()
                 .collect(),
             commands: self.remembered.0.iter().cloned().collect(),
+            judges: self.saved_judges(),
             table_rev: self.table_rev,
             newest: self.newest_runs(),
             gaps: self

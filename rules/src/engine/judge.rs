@@ -162,14 +162,20 @@ impl Engine {
     /// 3.6: the gap so far decides; equal is within.
     pub(super) fn end_of_on_delay(&mut self, a: AlarmIx, start: Timestamp, due: i64, m: &Moment) {
         let def = *self.def(a);
-        let (Subject::Point(p), true) = (def.subject, def.side().is_some()) else {
+        let instance = self.rules.instance_of(a).map(|(n, _)| n);
+        let judged = def.side().is_some() || instance.is_some();
+        let (Subject::Point(p), true) = (def.subject, judged) else {
             self.raise(a, start, false, m);
             return;
         };
-        let within = self.gap_at(a, p, due) <= self.gap_tolerance(a, p);
+        let gap = match instance {
+            Some(n) => self.gap_of_instance(n, due),
+            None => self.gap_at(a, p, due),
+        };
+        let within = gap <= self.gap_tolerance(a, p);
         if within || self.rules.is_safety(&def) {
             self.raise(a, start, !within, m);
-            self.settle(p, m);
+            self.settle(self.siblings(a, p), m);
         } else {
             self.alarms[a.index()].live().overdue = true;
             if let Some(blind) = self.blind_alarm_of(a, p) {
@@ -230,16 +236,16 @@ impl Engine {
     }
 
     /// Masks that follow from what this instant made active or returned (3.8, 8.9, 8.23).
-    pub(super) fn settle(&mut self, p: PointIx, m: &Moment) {
-        for i in self.levels(p) {
+    pub(super) fn settle(&mut self, of: std::ops::Range<u32>, m: &Moment) {
+        for i in of.clone() {
             let worse = AlarmIx(i);
             if std::mem::take(&mut self.alarms[worse.index()].fresh) {
-                self.stand_for_lesser(worse, p, m);
+                self.stand_for_lesser(worse, of.end, m);
             }
         }
-        for i in self.levels(p) {
-            let a = AlarmIx(i);
-            if self.alarms[a.index()].is_masked() && self.worse_active(a).is_none() {
+        for a in of.map(AlarmIx) {
+            let sided = self.def(a).side().is_some();
+            if sided && self.alarms[a.index()].is_masked() && self.worse_active(a).is_none() {
                 let sounds = self.sounds(a);
                 self.transit(a, Event::Unmasked { sounds }, m, None);
                 if self.alarms[a.index()].regions().acked {
@@ -249,14 +255,22 @@ impl Engine {
         }
     }
 
+    /// The alarms among which one masks another: the levels of a point, or those of an instance.
+    pub(super) fn siblings(&self, a: AlarmIx, p: PointIx) -> std::ops::Range<u32> {
+        match self.rules.instance_of(a) {
+            Some((_, i)) => i.alarms.clone(),
+            None => self.levels(p),
+        }
+    }
+
     /// HH becoming active makes H active at once, masked.
-    fn stand_for_lesser(&mut self, worse: AlarmIx, p: PointIx, m: &Moment) {
+    fn stand_for_lesser(&mut self, worse: AlarmIx, end: u32, m: &Moment) {
         let (rule, side) = (self.def(worse).rule, self.def(worse).side());
         let (start, assumed) = match &self.alarms[worse.index()].live {
             Some(l) => (l.condition_start.unwrap_or(m.start), l.assumed),
             None => return,
         };
-        for i in worse.0 + 1..self.levels(p).end {
+        for i in worse.0 + 1..end {
             let lesser = AlarmIx(i);
             let def = self.def(lesser);
             if def.rule != rule || def.side() != side {

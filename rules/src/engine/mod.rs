@@ -5,6 +5,7 @@
 //! Read first: `alarm-engine.md`, then [`Engine::handle`], then `judge`.
 
 mod command;
+mod derived;
 mod edit;
 mod emit;
 mod group;
@@ -71,6 +72,10 @@ pub struct Engine {
     startup: Option<startup::Startup>,
     stuck: Vec<stuck::StuckState>,
     witnesses: Vec<stuck::WitnessState>,
+    /// By instance of a deriving rule.
+    derived: Vec<derived::DerivedState>,
+    /// By point: the instances that read it, and in which slot. Looked up, never walked.
+    watchers: HashMap<PointIx, Vec<(usize, usize)>>,
     /// By point: its stuck states and the witnesses that read it. Looked up, never walked.
     windows: HashMap<PointIx, stuck::Windows>,
     timers: Timers,
@@ -188,6 +193,7 @@ impl Engine {
             match what {
                 Deadline::OnDelay { alarm, .. } => self.on_delay_over(alarm, due),
                 Deadline::Realarm { alarm } => self.realarm_over(alarm, due),
+                Deadline::Judge { instance } => self.judge_woken(instance as usize, due),
                 Deadline::Stale { point } => self.stale_over(point, due),
                 Deadline::Expose { alarm } => self.expose(alarm, due),
                 Deadline::Startup => self.startup_over(due),

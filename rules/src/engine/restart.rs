@@ -43,6 +43,8 @@ impl Engine {
             startup: None,
             stuck: Vec::new(),
             witnesses: Vec::new(),
+            derived: Vec::new(),
+            watchers: HashMap::new(),
             windows: HashMap::new(),
             timers: Timers::default(),
             out: VecDeque::new(),
@@ -63,6 +65,7 @@ impl Engine {
         };
         engine.own_points();
         engine.open_windows();
+        engine.open_instances();
         let stopped = restored.stopped_at.unwrap_or_else(|| {
             let last = restored.transitions.last().map(|t| t.recorded_at);
             last.or(restored.image.as_ref().map(|i| i.taken_at))
@@ -179,6 +182,12 @@ impl Engine {
             }
         }
         self.restore_points(restored.image.as_ref(), stopped, wall);
+        if let Some(image) = &restored.image {
+            let downtime = wall.since(stopped).max(0);
+            let stop = self.now.saturating_sub(downtime);
+            let instant = |t: i64| stop.saturating_add(t.saturating_sub(stopped.0));
+            self.restore_judges(&image.judges, &instant);
+        }
         let (mut overdue, mut raised) = (Vec::new(), Vec::new());
         for s in saved {
             // Of another kind it is another alarm, whatever its name (section 2, edits).
@@ -373,7 +382,6 @@ impl Engine {
             self.start_realarm(a);
         }
         if def.side().is_none() {
-            // Only level alarms have overlay records (8.22).
             let stuck = self.kind(a) == Kind::Stuck && self.alarms[a.index()].is_active();
             if let (true, Subject::Point(p)) = (stuck, def.subject) {
                 self.points[p.index()].flags.stuck = true;
@@ -391,7 +399,13 @@ impl Engine {
                 continue;
             }
             let r = self.rules.points[i];
-            for a in (r.first..r.first + u32::from(r.levels)).map(AlarmIx) {
+            for a in (r.first..r.first + u32::from(r.all)).map(AlarmIx) {
+                let judged =
+                    a.0 < r.first + u32::from(r.levels) || self.rules.instance_of(a).is_some();
+                // Only alarms of the process have overlay records (8.22).
+                if !judged {
+                    continue;
+                }
                 let Some(live) = &mut self.alarms[a.index()].live else {
                     continue;
                 };

@@ -5,6 +5,7 @@ use davy_points::{Life, PointIx, Quality, Sample, SourceIx, Timestamp, Value};
 use super::state::{NEVER, PointState};
 use super::timers::Deadline;
 use super::{Engine, Moment, SKEW_LIMIT_NS, finite};
+use crate::kinds::Reading;
 use crate::language::{AlarmIx, Kind, ns};
 
 /// What becomes of a sample in live evaluation (3.9).
@@ -98,7 +99,7 @@ impl Engine {
         }
         self.overlay(p, &m);
         self.judge_levels(p, number, q, &m);
-        self.settle(p, &m);
+        self.settle(self.levels(p), &m);
         self.judge_bad_policy(p, q.class(), &m);
         self.judge_signal(p, measured, &m);
         if measured.is_good() {
@@ -108,6 +109,13 @@ impl Engine {
             self.startup_heard(&m);
         }
         if windowed {
+            let r = Reading {
+                time,
+                at: m.event,
+                value: number.filter(|v| v.is_finite()),
+                class: q.class(),
+            };
+            self.feed(p, &r, q, &m);
             self.judge_witnesses(p, time);
         }
         let point = &mut self.points[p.index()];
@@ -233,6 +241,7 @@ impl Engine {
             }
             self.overlay(p, &m);
             self.blind_levels(p, &m);
+            self.feed_loss(p, Quality::BadStale, &m);
             self.judge_witnesses(p, m.start.0);
         }
         for i in self.others(p) {

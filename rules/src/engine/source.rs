@@ -41,6 +41,7 @@ impl Engine {
         for &p in &points {
             let m = self.at_point(p, self.now, e.quality);
             self.blind_levels(p, &m);
+            self.feed_loss(p, e.quality, &m);
             self.judge_witnesses(p, m.start.0);
         }
         self.count_unheard();
@@ -217,6 +218,7 @@ impl Engine {
         }
         self.stepped_at = self.now;
         self.restart_windows();
+        self.restart_judges();
     }
 
     pub(super) fn new_source(&self, source: SourceIx, points: Vec<PointIx>) -> SourceState {

@@ -8,7 +8,7 @@ use davy_points::PointIx;
 
 use crate::language::AlarmIx;
 
-/// Within one instant on-delays come first, worst first, then re-alarms; staleness and what
+/// Within one instant on-delays come first, worst first, then re-alarms, then judges; staleness and what
 /// follows from silence come after every input of its instant (8.2, 8.19).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Deadline {
@@ -18,6 +18,10 @@ pub(super) enum Deadline {
     },
     Realarm {
         alarm: AlarmIx,
+    },
+    /// A judge may say something else.
+    Judge {
+        instance: u32,
     },
     Stale {
         point: PointIx,

@@ -1,12 +1,11 @@
 //! Rule text → checked rules. Every fault at once, each with its place and its remedy.
 //!
-//! Lives here: the grammar of `formats.md` section 2, selectors, durations, the `while`
-//! expression, the words of an alarm. May not live here: state, time, verdicts. Read first:
-//! [`compile`], then [`RuleSet`].
+//! Lives here: the grammar of `formats.md` section 2 as far as all kinds share it, selectors,
+//! durations, expressions, the words of an alarm. May not live here: state, time, verdicts; what
+//! one kind alone has stands in `kinds`. Read first: [`compile`], then [`RuleSet`].
 
-mod expression;
+pub(crate) mod expression;
 mod nearest;
-mod rule;
 mod ruleset;
 mod select;
 #[cfg(test)]
@@ -19,23 +18,19 @@ use std::path::PathBuf;
 use davy_points::{Diagnostic, PointTable, Severity, Span};
 use toml::de::DeTable;
 
-use expression::Names;
-use rule::Site;
-use text::{Faults, Keys, wrong_type};
+use crate::kinds::{self, Site};
+
+pub(crate) use expression::Names;
+pub(crate) use nearest::nearest;
+pub(crate) use ruleset::{Builder, Derived, default_priority, plain, table_limit};
+pub(crate) use select::Selector;
+pub(crate) use text::{Faults, Keys, wrong_type};
 
 pub use expression::Expression;
 pub(crate) use expression::Kleene;
 pub use ruleset::{AlarmDef, AlarmIx, Kind, OnBad, Rule, RuleIx, RuleSet, StuckSettings, Subject};
 pub(crate) use ruleset::{Side, ns, order};
 pub(crate) use words::{About, STARTUP, Shade, sentence};
-
-/// Kinds that a file may hold, one array of tables each.
-const KINDS: [(&str, Kind); 4] = [
-    ("level", Kind::Level),
-    ("stale", Kind::Stale),
-    ("stuck", Kind::Stuck),
-    ("quality", Kind::Quality),
-];
 
 /// Compiles the rule files of a site against its point table. What no file covers gets the
 /// implicit rules `table`, `stale` and `quality`. `Some` exactly where nothing is an error.
@@ -111,7 +106,8 @@ fn read_file(
         }
         None => {}
     }
-    for (name, kind) in KINDS {
+    for kind in kinds::all() {
+        let name = kind.name();
         let Some(v) = keys.raw(name) else { continue };
         let Some(rules) = v.get_ref().as_array() else {
             wrong_type(f, name, v, &format!("an array of tables: [[{name}]]"));
@@ -122,7 +118,7 @@ fn read_file(
                 wrong_type(f, name, rule, &format!("a table: [[{name}]]"));
                 continue;
             };
-            let id = rule::read(kind, Keys::new(t, rule.span()), site, f, builder);
+            let id = kinds::read(kind, Keys::new(t, rule.span()), site, f, builder);
             if let Some((id, span)) = id {
                 note_id(id, span, f, ids);
             }

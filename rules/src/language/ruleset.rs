@@ -12,18 +12,45 @@ use sha2::{Digest, Sha256};
 
 use super::expression::Expression;
 use crate::alarm::Level;
+use crate::kinds::Settings;
 
 /// What a rule judges by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// Limits with deadband and delays.
     Level,
+    /// Process value minus set point, against signed limits.
+    Deviation,
+    /// Slope over a window.
+    Rate,
     /// No admitted arrival for too long.
     Stale,
     /// Samples arrive, the value does not move, though it should.
     Stuck,
     /// Quality class in a set for a duration.
     Quality,
+    /// Feedback does not follow the command in time.
+    Discrepancy,
+    /// Off-normal, or a trip.
+    Discrete,
+    /// Instruments of one quantity differ.
+    Redundant,
+    /// M out of N.
+    Vote,
+    /// Rising edges in a window.
+    Count,
+    /// Mean, extremes, sum, deviation or percentile over a window.
+    Aggregate,
+    /// What came in and went out against the change of content.
+    MassBalance,
+    /// How long until a limit is reached.
+    TimeToLimit,
+    /// One thing and then another, in time.
+    Sequence,
+    /// CEL over points.
+    Expression,
+    /// Which of a trip group came first.
+    FirstOut,
     /// Built in: a source is lost, or its clock is.
     Source,
     /// Built in: a part of the process itself has failed.
@@ -31,14 +58,27 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// As in records.
+    /// As in records and as the name of its tables in a rule file.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Level => "level",
+            Kind::Deviation => "deviation",
+            Kind::Rate => "rate",
             Kind::Stale => "stale",
             Kind::Stuck => "stuck",
             Kind::Quality => "quality",
+            Kind::Discrepancy => "discrepancy",
+            Kind::Discrete => "discrete",
+            Kind::Redundant => "redundant",
+            Kind::Vote => "vote",
+            Kind::Count => "count",
+            Kind::Aggregate => "aggregate",
+            Kind::MassBalance => "mass_balance",
+            Kind::TimeToLimit => "time_to_limit",
+            Kind::Sequence => "sequence",
+            Kind::Expression => "expression",
+            Kind::FirstOut => "first_out",
             Kind::Source => "source",
             Kind::System => "system",
         }
@@ -198,12 +238,39 @@ pub(crate) struct PointAlarms {
     pub(crate) all: u16,
 }
 
+/// One rule of a kind that derives something, on one subject, with what it reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Instance {
+    pub(crate) rule: RuleIx,
+    pub(crate) subject: PointIx,
+    /// Its ladder, worst first on each side, or its one alarm `on`.
+    pub(crate) alarms: std::ops::Range<u32>,
+    pub(crate) inputs: Box<[PointIx]>,
+    pub(crate) settings: Arc<dyn Settings>,
+    /// What it derives, in the words of an alarm: 变化速率.
+    pub(crate) what: Arc<str>,
+    /// Unit of its limits.
+    pub(crate) unit: Arc<str>,
+}
+
+/// An instance before its alarms have their places.
+pub(crate) struct Derived {
+    pub(crate) rule: RuleIx,
+    pub(crate) subject: PointIx,
+    pub(crate) inputs: Vec<PointIx>,
+    pub(crate) settings: Arc<dyn Settings>,
+    pub(crate) what: &'static str,
+    pub(crate) unit: Arc<str>,
+}
+
 /// All rules of a site, resolved against its point table.
 #[derive(Debug, Clone)]
 pub struct RuleSet {
     pub(crate) rules: Vec<Rule>,
     pub(crate) alarms: Vec<AlarmDef>,
     pub(crate) points: Vec<PointAlarms>,
+    /// In the order of their alarms.
+    pub(crate) instances: Vec<Instance>,
     /// `source/<id>/loss_of_view` of each source.
     pub(crate) sources: Vec<AlarmIx>,
     /// Rule of the built-in system alarms.
@@ -242,6 +309,24 @@ impl RuleSet {
     pub fn of_point(&self, point: PointIx) -> impl Iterator<Item = (AlarmIx, &AlarmDef)> {
         let p = self.points[point.index()];
         (p.first..p.first + u32::from(p.all)).map(|i| (AlarmIx(i), &self.alarms[i as usize]))
+    }
+
+    /// The instance that an alarm of a deriving kind belongs to.
+    pub(crate) fn instance_of(&self, a: AlarmIx) -> Option<(usize, &Instance)> {
+        let after = self.instances.partition_point(|i| i.alarms.start <= a.0);
+        let n = after.checked_sub(1)?;
+        let i = &self.instances[n];
+        i.alarms.contains(&a.0).then_some((n, i))
+    }
+
+    /// The instance of a rule on a subject.
+    pub(crate) fn instance_on(&self, rule: RuleIx, subject: PointIx) -> Option<&Instance> {
+        let r = self.points[subject.index()];
+        (r.first..r.first + u32::from(r.all))
+            .map(AlarmIx)
+            .filter(|a| self.alarm(*a).rule == rule)
+            .find_map(|a| self.instance_of(a))
+            .map(|(_, i)| i)
     }
 
     /// The loss-of-view alarm of a source.
@@ -290,6 +375,12 @@ impl RuleSet {
         let siblings: Vec<&AlarmDef> = match def.subject {
             Subject::Point(p) => {
                 let _ = write!(text, "|{}", table.point(p).tag);
+                if let Some(i) = self.instance_on(def.rule, p) {
+                    let _ = write!(text, "|{}|{}", i.unit, i.settings.text());
+                    for input in &i.inputs {
+                        let _ = write!(text, "|{}", table.point(*input).tag);
+                    }
+                }
                 self.of_point(p)
                     .map(|(_, a)| a)
                     .filter(|a| a.rule == def.rule)
@@ -356,6 +447,7 @@ pub(crate) struct Builder<'a> {
     table: &'a PointTable,
     rules: Vec<Rule>,
     by_point: BTreeMap<PointIx, Vec<AlarmDef>>,
+    derived: Vec<Derived>,
 }
 
 impl<'a> Builder<'a> {
@@ -364,6 +456,7 @@ impl<'a> Builder<'a> {
             table,
             rules: Vec::new(),
             by_point: BTreeMap::new(),
+            derived: Vec::new(),
         }
     }
 
@@ -377,12 +470,24 @@ impl<'a> Builder<'a> {
         self.by_point.entry(point).or_default().push(def);
     }
 
+    /// An instance and its alarms, those of its policy apart.
+    pub(crate) fn derived(&mut self, d: Derived, alarms: Vec<AlarmDef>) {
+        for a in alarms {
+            self.alarm(d.subject, a);
+        }
+        self.derived.push(d);
+    }
+
     pub(crate) fn covered(&self, point: PointIx, kind: Kind) -> bool {
         self.by_point.get(&point).is_some_and(|alarms| {
             alarms
                 .iter()
                 .any(|a| self.rules[a.rule.0 as usize].kind == kind)
         })
+    }
+
+    fn kind_of(&self, a: &AlarmDef) -> Kind {
+        self.rules[a.rule.0 as usize].kind
     }
 
     /// Adds what no rule file covers, point by point, and closes the set.
@@ -407,8 +512,9 @@ impl<'a> Builder<'a> {
                 self.imply(ix, point, &implicit, &mut of_point);
                 self.blind_alarms(ix, &mut of_point);
             }
-            of_point.sort_by_key(|a| (a.side().is_none(), a.rule, order(a.level)));
-            let levels = of_point.iter().filter(|a| a.side().is_some()).count();
+            let is_level = |a: &AlarmDef| a.side().is_some() && self.kind_of(a) == Kind::Level;
+            of_point.sort_by_key(|a| (!is_level(a), a.rule, order(a.level)));
+            let levels = of_point.iter().filter(|a| is_level(a)).count();
             points[ix.index()] = PointAlarms {
                 first: alarms.len() as u32,
                 levels: levels as u16,
@@ -435,10 +541,12 @@ impl<'a> Builder<'a> {
             });
         }
         alarms.shrink_to_fit();
+        let instances = place(std::mem::take(&mut self.derived), &points, &alarms);
         RuleSet {
             rules: self.rules,
             alarms,
             points,
+            instances,
             sources,
             system: system_rule,
         }
@@ -513,6 +621,34 @@ impl<'a> Builder<'a> {
             }
         }
     }
+}
+
+/// Gives every instance the places of its alarms, and all of them their order.
+#[allow(clippy::cast_possible_truncation)] // fewer than 2^32 alarms by construction
+fn place(derived: Vec<Derived>, points: &[PointAlarms], alarms: &[AlarmDef]) -> Vec<Instance> {
+    let own = |d: &Derived, a: &AlarmDef| {
+        a.rule == d.rule && (a.side().is_some() || a.level == Level::On)
+    };
+    let mut out: Vec<Instance> = derived
+        .into_iter()
+        .filter_map(|d| {
+            let r = points[d.subject.index()];
+            let range = r.first..r.first + u32::from(r.all);
+            let first = range.clone().find(|i| own(&d, &alarms[*i as usize]))?;
+            let count = range.filter(|i| own(&d, &alarms[*i as usize])).count();
+            Some(Instance {
+                rule: d.rule,
+                subject: d.subject,
+                alarms: first..first + count as u32,
+                inputs: d.inputs.into(),
+                settings: d.settings,
+                what: d.what.into(),
+                unit: d.unit,
+            })
+        })
+        .collect();
+    out.sort_by_key(|i| i.alarms.start);
+    out
 }
 
 /// The rules that stand without a file.

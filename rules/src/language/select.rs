@@ -9,7 +9,7 @@ use super::text::{Faults, Keys};
 type Condition<'a> = (&'a str, &'a Option<(&'a str, Span)>, fn(&PointDef) -> &str);
 
 /// A selector as written.
-pub(super) struct Selector<'t> {
+pub(crate) struct Selector<'t> {
     tag: Option<(&'t str, Span)>,
     class: Option<(&'t str, Span)>,
     hazard: Option<(&'t str, Span)>,
@@ -18,7 +18,7 @@ pub(super) struct Selector<'t> {
 }
 
 impl<'t> Selector<'t> {
-    pub(super) fn read(mut keys: Keys<'t, '_>, f: &mut Faults<'_>) -> Selector<'t> {
+    pub(crate) fn read(mut keys: Keys<'t, '_>, f: &mut Faults<'_>) -> Selector<'t> {
         let before = f.all.len();
         let s = Selector {
             tag: keys.text("tag", f),
@@ -40,6 +40,15 @@ impl<'t> Selector<'t> {
         s
     }
 
+    /// What the one `*` of the tag pattern stands for in this tag; none where it has not just one.
+    pub(crate) fn capture<'p>(&self, tag: &'p str) -> Option<&'p str> {
+        let (before, after) = self.tag.as_ref()?.0.split_once('*')?;
+        if after.contains(['*', '?']) || before.contains('?') {
+            return None;
+        }
+        tag.strip_prefix(before)?.strip_suffix(after)
+    }
+
     fn matches(&self, p: &PointDef) -> bool {
         let is = |wanted: &Option<(&str, Span)>, have: &str| {
             wanted.as_ref().is_none_or(|(w, _)| *w == have)
@@ -56,7 +65,7 @@ impl<'t> Selector<'t> {
     }
 
     /// The points, in the order of the table; none is a fault.
-    pub(super) fn points(&self, table: &PointTable, f: &mut Faults<'_>) -> Vec<PointIx> {
+    pub(crate) fn points(&self, table: &PointTable, f: &mut Faults<'_>) -> Vec<PointIx> {
         let found: Vec<PointIx> = table
             .iter()
             .filter(|(_, p)| self.matches(p))

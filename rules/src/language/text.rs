@@ -10,14 +10,14 @@ use toml::de::{DeTable, DeValue};
 use super::nearest::nearest;
 
 /// Where faults go, for one file.
-pub(super) struct Faults<'a> {
-    pub(super) file: &'a Path,
-    pub(super) source: &'a str,
-    pub(super) all: &'a mut Vec<Diagnostic>,
+pub(crate) struct Faults<'a> {
+    pub(crate) file: &'a Path,
+    pub(crate) source: &'a str,
+    pub(crate) all: &'a mut Vec<Diagnostic>,
 }
 
 impl Faults<'_> {
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         code: &'static str,
         span: Span,
@@ -32,18 +32,18 @@ impl Faults<'_> {
 }
 
 /// A table of the file: what was read of it, and what was not.
-pub(super) struct Keys<'t, 'i> {
+pub(crate) struct Keys<'t, 'i> {
     table: &'t DeTable<'i>,
     /// The whole table, for keys that are missing.
-    pub(super) span: Span,
+    pub(crate) span: Span,
     known: Vec<&'static str>,
 }
 
 /// A value and its place.
-pub(super) type At<T> = (T, Span);
+pub(crate) type At<T> = (T, Span);
 
 impl<'t, 'i> Keys<'t, 'i> {
-    pub(super) fn new(table: &'t DeTable<'i>, span: Span) -> Keys<'t, 'i> {
+    pub(crate) fn new(table: &'t DeTable<'i>, span: Span) -> Keys<'t, 'i> {
         Keys {
             table,
             span,
@@ -51,12 +51,12 @@ impl<'t, 'i> Keys<'t, 'i> {
         }
     }
 
-    pub(super) fn raw(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'i>>> {
+    pub(crate) fn raw(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'i>>> {
         self.known.push(key);
         self.table.get(key)
     }
 
-    pub(super) fn text(&mut self, key: &'static str, f: &mut Faults<'_>) -> Option<At<&'t str>> {
+    pub(crate) fn text(&mut self, key: &'static str, f: &mut Faults<'_>) -> Option<At<&'t str>> {
         let v = self.raw(key)?;
         if let Some(s) = v.get_ref().as_str() {
             return Some((s, v.span()));
@@ -65,7 +65,27 @@ impl<'t, 'i> Keys<'t, 'i> {
         None
     }
 
-    pub(super) fn truth(&mut self, key: &'static str, f: &mut Faults<'_>) -> Option<bool> {
+    /// A list of texts, each with its place.
+    pub(crate) fn texts(&mut self, key: &'static str, f: &mut Faults<'_>) -> Vec<At<&'t str>> {
+        let Some(v) = self.raw(key) else {
+            return Vec::new();
+        };
+        let like = "a list of texts: [\"FT-101\"]";
+        let DeValue::Array(items) = v.get_ref() else {
+            wrong_type(f, key, v, like);
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for item in items {
+            match item.get_ref().as_str() {
+                Some(text) => out.push((text, item.span())),
+                None => wrong_type(f, key, item, like),
+            }
+        }
+        out
+    }
+
+    pub(crate) fn truth(&mut self, key: &'static str, f: &mut Faults<'_>) -> Option<bool> {
         let v = self.raw(key)?;
         if let Some(b) = v.get_ref().as_bool() {
             return Some(b);
@@ -74,7 +94,7 @@ impl<'t, 'i> Keys<'t, 'i> {
         None
     }
 
-    pub(super) fn number(&mut self, key: &'static str, f: &mut Faults<'_>) -> Option<At<f64>> {
+    pub(crate) fn number(&mut self, key: &'static str, f: &mut Faults<'_>) -> Option<At<f64>> {
         let v = self.raw(key)?;
         let number = match v.get_ref() {
             DeValue::Integer(i) => i64::from_str_radix(i.as_str(), i.radix()).ok().map(to_f64),
@@ -99,7 +119,7 @@ impl<'t, 'i> Keys<'t, 'i> {
     }
 
     /// A number that may not be negative.
-    pub(super) fn amount(&mut self, key: &'static str, f: &mut Faults<'_>) -> Option<At<f64>> {
+    pub(crate) fn amount(&mut self, key: &'static str, f: &mut Faults<'_>) -> Option<At<f64>> {
         let (n, span) = self.number(key, f)?;
         if n < 0.0 {
             f.add(
@@ -113,7 +133,7 @@ impl<'t, 'i> Keys<'t, 'i> {
         Some((n, span))
     }
 
-    pub(super) fn duration_ns(&mut self, key: &'static str, f: &mut Faults<'_>) -> Option<At<i64>> {
+    pub(crate) fn duration_ns(&mut self, key: &'static str, f: &mut Faults<'_>) -> Option<At<i64>> {
         let v = self.raw(key)?;
         let Some(text) = v.get_ref().as_str() else {
             wrong_type(f, key, v, "a duration in quotes, like \"5s\"");
@@ -133,7 +153,7 @@ impl<'t, 'i> Keys<'t, 'i> {
         }
     }
 
-    pub(super) fn priority(&mut self, key: &'static str, f: &mut Faults<'_>) -> Option<Priority> {
+    pub(crate) fn priority(&mut self, key: &'static str, f: &mut Faults<'_>) -> Option<Priority> {
         let v = self.raw(key)?;
         let number = match v.get_ref() {
             DeValue::Integer(i) => i64::from_str_radix(i.as_str(), i.radix()).ok(),
@@ -156,7 +176,7 @@ impl<'t, 'i> Keys<'t, 'i> {
         priority
     }
 
-    pub(super) fn table(
+    pub(crate) fn table(
         &mut self,
         key: &'static str,
         like: &str,
@@ -171,7 +191,7 @@ impl<'t, 'i> Keys<'t, 'i> {
     }
 
     /// One of these words.
-    pub(super) fn word<T: Copy>(
+    pub(crate) fn word<T: Copy>(
         &mut self,
         key: &'static str,
         words: &[(&'static str, T)],
@@ -197,7 +217,7 @@ impl<'t, 'i> Keys<'t, 'i> {
     }
 
     /// Whatever was not asked for is a mistake (`formats.md`: an error with the nearest known key).
-    pub(super) fn finish(self, f: &mut Faults<'_>) {
+    pub(crate) fn finish(self, f: &mut Faults<'_>) {
         for (key, _) in self.table {
             let name: &str = key.get_ref();
             if self.known.contains(&name) {
@@ -212,7 +232,7 @@ impl<'t, 'i> Keys<'t, 'i> {
     }
 }
 
-pub(super) fn wrong_type(f: &mut Faults<'_>, key: &str, v: &Spanned<DeValue<'_>>, wanted: &str) {
+pub(crate) fn wrong_type(f: &mut Faults<'_>, key: &str, v: &Spanned<DeValue<'_>>, wanted: &str) {
     f.add(
         "E302",
         v.span(),

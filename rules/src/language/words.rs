@@ -13,6 +13,8 @@ pub(crate) const STARTUP: &str = "startup";
 /// What the sentence is about.
 pub(crate) enum About<'a> {
     Point(&'a PointDef),
+    /// What a rule derives on a point, in which unit.
+    Derived(&'a PointDef, &'a str, &'a str),
     Source(&'a str),
     Part(&'a str),
 }
@@ -54,12 +56,33 @@ pub(crate) fn sentence(
             Some(owner) => format!("网关 {owner} 与中心配置不一致"),
             None => format!("{} 故障", part_name(part)),
         },
+        About::Derived(point, what, unit) => {
+            let head = head_of(point);
+            match (def.level, def.limit) {
+                (Level::LossOfView, _) => format!("{head} 报警判断期间失去数据"),
+                (Level::Bad, _) => format!("{head} {what} 输入数据质量坏"),
+                (_, Some(limit)) => {
+                    let places = derived_decimals(limit);
+                    let said = |v: f64| amount(unit, &number(v, places));
+                    let limit_text = said(limit);
+                    let measured = match value.number() {
+                        Some(v) if v.is_finite() => said(v),
+                        _ => "无数据".to_owned(),
+                    };
+                    compared(
+                        &format!("{head} {what}"),
+                        def.level,
+                        value,
+                        &measured,
+                        limit,
+                        &limit_text,
+                    )
+                }
+                (_, None) => format!("{head} {what}"),
+            }
+        }
         About::Point(point) => {
-            let head = if point.description.is_empty() {
-                point.tag.to_string()
-            } else {
-                format!("{} {}", point.tag, point.description)
-            };
+            let head = head_of(point);
             match (rule.kind, def.level) {
                 (_, Level::LossOfView) => format!("{head} 报警判断期间失去数据"),
                 (Kind::Stuck, _) if shade == Shade::Suspected => {
@@ -75,23 +98,52 @@ pub(crate) fn sentence(
                 _ => {
                     let limit = def.limit.unwrap_or(f64::NAN);
                     let limit_text = with_unit(point, &number(limit, decimals(point, Some(limit))));
-                    let level = level_name(def.level);
                     let beside = measured(point, value, Some(limit));
-                    // Only a comparison that holds is said: "53 ≥ 80", or of no data, is a lie.
-                    let v = value.number().unwrap_or(f64::NAN);
-                    match def.level {
-                        Level::L | Level::Ll if v <= limit => {
-                            format!("{head} {beside} ≤ {level} {limit_text}")
-                        }
-                        Level::H | Level::Hh | Level::Hhh if v >= limit => {
-                            format!("{head} {beside} ≥ {level} {limit_text}")
-                        }
-                        _ => format!("{head} {beside}（{level} {limit_text}）"),
-                    }
+                    compared(&head, def.level, value, &beside, limit, &limit_text)
                 }
             }
         }
     }
+}
+
+fn head_of(point: &PointDef) -> String {
+    if point.description.is_empty() {
+        point.tag.to_string()
+    } else {
+        format!("{} {}", point.tag, point.description)
+    }
+}
+
+/// Only a comparison that holds is said: "53 ≥ 80", or of no data, is a lie.
+fn compared(
+    head: &str,
+    level: Level,
+    value: &Value,
+    beside: &str,
+    limit: f64,
+    limit_text: &str,
+) -> String {
+    let v = value.number().unwrap_or(f64::NAN);
+    let name = level_name(level);
+    match level {
+        Level::L | Level::Ll if v <= limit => format!("{head} {beside} ≤ {name} {limit_text}"),
+        Level::H | Level::Hh | Level::Hhh if v >= limit => {
+            format!("{head} {beside} ≥ {name} {limit_text}")
+        }
+        _ => format!("{head} {beside}（{name} {limit_text}）"),
+    }
+}
+
+/// A place more than the limit was written with, and three figures at least.
+fn derived_decimals(limit: f64) -> usize {
+    let text = format!("{limit}");
+    let written = text.split_once('.').map_or(0, |(_, f)| f.len()).min(6);
+    let figures = match limit.abs() {
+        l if l >= 100.0 => 0,
+        l if l >= 10.0 => 1,
+        _ => 2,
+    };
+    written.max(figures)
 }
 
 /// 高高限 and its kin.
@@ -125,10 +177,14 @@ fn measured(point: &PointDef, value: &Value, limit: Option<f64>) -> String {
 }
 
 fn with_unit(point: &PointDef, number: &str) -> String {
-    if point.unit.is_empty() {
+    amount(&point.unit, number)
+}
+
+fn amount(unit: &str, number: &str) -> String {
+    if unit.is_empty() {
         number.to_owned()
     } else {
-        format!("{number} {}", point.unit)
+        format!("{number} {unit}")
     }
 }
 

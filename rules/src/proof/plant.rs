@@ -50,6 +50,14 @@ pub(crate) fn table_of(tags: &[&str]) -> PointTable {
     table(tags.iter().map(|t| point(t)))
 }
 
+/// The same, silent for an hour before they are stale: for rules whose scripts have gaps.
+pub(crate) fn patient(tags: &[&str]) -> PointTable {
+    table(tags.iter().map(|t| PointDef {
+        stale_after: Duration::from_secs(3600),
+        ..point(t)
+    }))
+}
+
 pub(crate) fn table(points: impl IntoIterator<Item = PointDef>) -> PointTable {
     let mut table = PointTable::new();
     let source = table.add_source(source("plc", false));

@@ -1,0 +1,315 @@
+//! Rules that derive something from their inputs: readings to judges, findings to verdicts.
+//!
+//! Lives here: who hears of what, the overlay and the policy for Bad input of such rules, their
+//! timers. May not live here: what a kind makes of its inputs (`kinds`), delays and masks
+//! (`judge`). Read first: [`Engine::feed`], then [`Engine::evaluate`].
+
+use davy_points::{PointIx, Quality, QualityClass, Value};
+
+use super::judge::Verdict;
+use super::state::NEVER;
+use super::timers::Deadline;
+use super::{Engine, Moment};
+use crate::alarm::{Eval, Event, Level};
+use crate::kinds::{Finding, Judge, Now, Reading};
+use crate::language::{AlarmIx, OnBad, Side};
+
+/// One instance of a rule, as it runs.
+#[derive(Debug)]
+pub(super) struct DerivedState {
+    pub(super) judge: Box<dyn Judge>,
+    /// Quality of each input's latest reading.
+    inputs: Box<[Quality]>,
+    latest: Now,
+    finding: Finding,
+    /// Since when it has been Unknown (8.6).
+    pub(super) gap_start: i64,
+    /// The timer that is queued.
+    wake: i64,
+}
+
+impl Engine {
+    /// Judges that know nothing yet, for the instances whose subject this engine owns.
+    pub(super) fn open_instances(&mut self) {
+        let rules = self.rules.clone();
+        for (n, i) in rules.instances.iter().enumerate() {
+            let owned = self.points[i.subject.index()].flags.owned;
+            self.derived.push(DerivedState {
+                judge: i.settings.judge(),
+                inputs: vec![Quality::BadWaiting; i.inputs.len()].into(),
+                latest: Now {
+                    time: i64::MIN,
+                    at: self.now,
+                },
+                finding: Finding::Unknown,
+                gap_start: self.now,
+                wake: NEVER,
+            });
+            if !owned {
+                continue;
+            }
+            for a in i.alarms.clone() {
+                self.alarms[a as usize].unknown = true;
+            }
+            for (slot, p) in i.inputs.iter().enumerate() {
+                self.points[p.index()].flags.windowed = true;
+                self.watchers.entry(*p).or_default().push((n, slot));
+            }
+        }
+    }
+
+    /// The wall clock was stepped.
+    pub(super) fn restart_judges(&mut self) {
+        for d in &mut self.derived {
+            d.judge.begin_again();
+        }
+    }
+
+    /// What a restart may not lose of judges.
+    pub(super) fn saved_judges(&self) -> Vec<(String, serde_json::Value)> {
+        let label = |t: i64| self.wall_at(t).0;
+        let states = self.derived.iter().enumerate();
+        let saved = states.filter_map(|(n, d)| Some((self.judge_name(n), d.judge.save(&label)?)));
+        saved.collect()
+    }
+
+    /// Reads it back; `instant` takes a label to this process's monotonic clock.
+    pub(super) fn restore_judges(
+        &mut self,
+        saved: &[(String, serde_json::Value)],
+        instant: &dyn Fn(i64) -> i64,
+    ) {
+        let saved: std::collections::BTreeMap<&str, &serde_json::Value> =
+            saved.iter().map(|(name, v)| (&**name, v)).collect();
+        if saved.is_empty() {
+            return;
+        }
+        for n in 0..self.derived.len() {
+            if let Some(v) = saved.get(&*self.judge_name(n)) {
+                self.derived[n].judge.restore(v, instant);
+                self.queue_wake(n);
+            }
+        }
+    }
+
+    fn judge_name(&self, n: usize) -> String {
+        let i = &self.rules.instances[n];
+        let tag = &self.table.point(i.subject).tag;
+        format!("{}/{tag}", self.rules.rule(i.rule).id)
+    }
+
+    /// A reading of a point, or its loss, to every rule that reads it; then each says what it
+    /// makes of it.
+    pub(super) fn feed(&mut self, p: PointIx, r: &Reading, q: Quality, m: &Moment) {
+        let Some(watchers) = self.watchers.get(&p) else {
+            return;
+        };
+        let watchers = watchers.clone();
+        for (n, slot) in &watchers {
+            let usable = self.usable(*n, r, q);
+            let d = &mut self.derived[*n];
+            d.inputs[*slot] = q;
+            d.latest = Now {
+                time: d.latest.time.max(r.time),
+                at: d.latest.at.max(r.at),
+            };
+            d.judge.take(*slot, &usable);
+        }
+        let mut last = None;
+        for (n, _) in watchers {
+            // A point in two places of one rule is judged once.
+            if last != Some(n) {
+                self.evaluate(n, m);
+                last = Some(n);
+            }
+        }
+    }
+
+    /// 8.5: under `use_value` a finite Bad value has the one-sided meaning of Uncertain.
+    fn usable(&self, n: usize, r: &Reading, q: Quality) -> Reading {
+        let rule = self.rules.rule(self.rules.instances[n].rule);
+        if !q.is_bad() {
+            return *r;
+        }
+        match rule.on_bad == OnBad::UseValue && r.value.is_some() {
+            true => Reading {
+                class: QualityClass::Uncertain,
+                ..*r
+            },
+            false => Reading { value: None, ..*r },
+        }
+    }
+
+    /// Silence, a lost source: a reading without a value.
+    pub(super) fn feed_loss(&mut self, p: PointIx, q: Quality, m: &Moment) {
+        if !self.watchers.contains_key(&p) {
+            return;
+        }
+        let r = Reading {
+            time: m.start.0,
+            at: m.event,
+            value: None,
+            class: QualityClass::Bad,
+        };
+        self.feed(p, &r, q, m);
+    }
+
+    /// A judge may say something else now though nothing came in.
+    pub(super) fn judge_woken(&mut self, n: usize, due: i64) {
+        let d = &mut self.derived[n];
+        if d.wake != due {
+            return;
+        }
+        d.wake = NEVER;
+        let passed = due.saturating_sub(d.latest.at).max(0);
+        d.latest = Now {
+            time: d.latest.time.saturating_add(passed),
+            at: d.latest.at.max(due),
+        };
+        let subject = self.rules.instances[n].subject;
+        let m = self.at_point(subject, due, self.points[subject.index()].quality);
+        self.evaluate(n, &m);
+    }
+
+    /// Asks a judge, and does what follows from its answer.
+    fn evaluate(&mut self, n: usize, m: &Moment) {
+        let rules = self.rules.clone();
+        let i = &rules.instances[n];
+        let d = &mut self.derived[n];
+        d.finding = d.judge.say(d.latest);
+        let finding = d.finding;
+        if finding == Finding::Unknown {
+            if d.gap_start == NEVER {
+                d.gap_start = m.event;
+            }
+        } else {
+            d.gap_start = NEVER;
+        }
+        let worst = d.inputs.iter().fold(Quality::Good, |w, q| w.worst(*q));
+        let value = match finding {
+            Finding::Number { value, .. } => Value::F64(value),
+            Finding::Truth { .. } | Finding::Unknown => {
+                super::finite(&self.points[i.subject.index()].value)
+            }
+        };
+        let m = Moment {
+            value,
+            quality: match finding {
+                Finding::Number { good: true, .. } | Finding::Truth { good: true, .. } => {
+                    Quality::Good
+                }
+                _ if worst.is_good() => Quality::UncertainLastUsable,
+                _ => worst,
+            },
+            ..m.clone()
+        };
+        let known = matches!(
+            finding,
+            Finding::Number { good: true, .. } | Finding::Truth { good: true, .. }
+        );
+        self.overlay_instance(i.alarms.clone(), known, &m);
+        for a in i.alarms.clone().map(AlarmIx) {
+            let verdict = self.verdict_on(a, finding);
+            let wording = verdict == Verdict::Enter && !self.alarms[a.index()].is_active();
+            if wording {
+                let words = self.derived[n].judge.words();
+                self.alarms[a.index()].live().detail = words;
+            }
+            self.apply(a, verdict, &m);
+        }
+        self.settle(i.alarms.clone(), &m);
+        let any_bad = self.derived[n].inputs.iter().any(|q| q.is_bad());
+        for a in self.others(i.subject).map(AlarmIx) {
+            let def = *self.def(a);
+            if def.rule != i.rule {
+                continue;
+            }
+            match def.level {
+                // 3.4: policy `alarm`.
+                Level::Bad => {
+                    let verdict = match (any_bad, worst.is_good()) {
+                        (true, _) => Verdict::Enter,
+                        (false, true) => Verdict::Exit,
+                        (false, false) => Verdict::Between { good: false },
+                    };
+                    self.apply(a, verdict, &m);
+                }
+                // 8.19: returns with the first thing that is known again.
+                Level::LossOfView if known => self.apply(a, Verdict::Exit, &m),
+                _ => {}
+            }
+        }
+        self.queue_wake(n);
+    }
+
+    fn queue_wake(&mut self, n: usize) {
+        let d = &mut self.derived[n];
+        let due = d.judge.wake().unwrap_or(NEVER).max(self.now);
+        if due < d.wake || (due != d.wake && due != NEVER) {
+            d.wake = due;
+            #[allow(clippy::cast_possible_truncation)]
+            // fewer than 2^32 alarms, each of one instance
+            self.timers
+                .push(due, Deadline::Judge { instance: n as u32 });
+        }
+    }
+
+    fn verdict_on(&self, a: AlarmIx, finding: Finding) -> Verdict {
+        let def = self.def(a);
+        match finding {
+            Finding::Unknown => Verdict::Blind,
+            Finding::Truth { holds: true, .. } => Verdict::Enter,
+            Finding::Truth { good: true, .. } => Verdict::Exit,
+            Finding::Truth { .. } => Verdict::Between { good: false },
+            Finding::Number { value, good } => {
+                let (enter, exit) = def.bounds();
+                // 8.1: mirrored.
+                let (entered, left) = match def.side() {
+                    Some(Side::Low) => (value <= enter, value > exit),
+                    _ => (value >= enter, value < exit),
+                };
+                match (entered, left && good) {
+                    (true, _) => Verdict::Enter,
+                    (false, true) => Verdict::Exit,
+                    (false, false) => Verdict::Between { good },
+                }
+            }
+        }
+    }
+
+    /// UNKNOWN of a derived alarm has records only while it stands: what is at rest and cannot be
+    /// judged is told by what its inputs are blind for.
+    fn overlay_instance(&mut self, alarms: std::ops::Range<u32>, known: bool, m: &Moment) {
+        let (eval, event) = match known {
+            true => (Eval::Known, Event::Seen),
+            false => (Eval::Unknown, Event::Blinded),
+        };
+        for a in alarms.map(AlarmIx) {
+            let state = &mut self.alarms[a.index()];
+            if state.eval() == eval {
+                continue;
+            }
+            match &mut state.live {
+                Some(live) if live.regions.open => {
+                    self.transit(a, event, m, None);
+                }
+                Some(live) => live.regions.eval = eval,
+                None => state.unknown = !known,
+            }
+        }
+    }
+
+    /// 8.6, for an alarm of a deriving kind: how long it has been Unknown at a deadline.
+    pub(super) fn gap_of_instance(&self, n: usize, due: i64) -> i64 {
+        match self.derived[n].gap_start {
+            NEVER => 0,
+            start => due.saturating_sub(start).max(0),
+        }
+    }
+
+    /// What a judge says of itself goes into the records of its alarms.
+    pub(super) fn is_degraded(&self, a: AlarmIx) -> bool {
+        let instance = self.rules.instance_of(a);
+        instance.is_some_and(|(n, _)| self.derived[n].judge.degraded())
+    }
+}

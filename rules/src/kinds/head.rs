@@ -1,0 +1,312 @@
+//! What every kind has: its id, its points, its priority and delays, its policy for Bad input;
+//! and the names of other points that a rule reads. Read first: [`read`].
+
+use davy_points::{Life, PointIx, PointTable, Priority, Span};
+
+use crate::alarm::Level;
+use crate::language::{
+    AlarmDef, Builder, Faults, Keys, Kind, Names, OnBad, Rule, RuleIx, Selector, nearest, plain,
+};
+
+/// What rules are read against.
+pub(crate) struct Site<'a> {
+    pub(crate) table: &'a PointTable,
+    pub(crate) guidance: &'a [String],
+    pub(crate) names: &'a Names,
+}
+
+/// What every kind has.
+pub(super) struct Head<'t> {
+    pub(super) rule: Rule,
+    select: Option<Selector<'t>>,
+    pub(super) priority: Option<Priority>,
+    pub(super) on_delay: Option<i64>,
+    pub(super) off_delay: Option<i64>,
+}
+
+/// Ids that rules of a file may not take: they name the implicit ones.
+const RESERVED: [&str; 5] = ["table", "stale", "quality", "source", "system"];
+
+pub(super) fn read<'t>(
+    kind: Kind,
+    keys: &mut Keys<'t, '_>,
+    site: &Site<'_>,
+    f: &mut Faults<'_>,
+) -> (Head<'t>, Option<(String, Span)>) {
+    let id = match keys.text("id", f) {
+        Some((id, span)) => {
+            check_id(kind, id, span.clone(), f);
+            Some((id.to_owned(), span))
+        }
+        None => {
+            missing(keys, "id", "a stable name of a-z, 0-9 and -", f);
+            None
+        }
+    };
+    let select = keys.table("select", "{ class = \"tank_level\" }", f);
+    if select.is_none() {
+        missing(keys, "select", "`select = { class = \"tank_level\" }`", f);
+    }
+    let select = select.map(|s| Selector::read(s, f));
+    let guidance = keys.text("guidance", f);
+    if let Some((page, span)) = &guidance
+        && !site.guidance.iter().any(|g| g == page)
+    {
+        let all: Vec<&str> = site.guidance.iter().map(String::as_str).collect();
+        f.add(
+            "E314",
+            span.clone(),
+            format!("there is no guidance page \"{page}\""),
+            match nearest(page, &all) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("write guidance/{page}.md"),
+            },
+        );
+    }
+    let rule = Rule {
+        guidance: guidance.map_or("", |g| g.0).into(),
+        text: keys.text("text", f).map(|t| t.0.into()),
+        realarm_ns: keys.duration_ns("realarm", f).map(|d| d.0),
+        origin: Some((f.file.to_owned(), keys.span.clone())),
+        ..Rule::implicit(id.as_ref().map_or("", |i| &i.0), kind)
+    };
+    if rule.realarm_ns == Some(0)
+        && let Some(v) = keys.raw("realarm")
+    {
+        f.add(
+            "E310",
+            v.span(),
+            "`realarm` is zero",
+            "leave it out, or give the time after which an acknowledged alarm sounds again",
+        );
+    }
+    let head = Head {
+        rule,
+        select,
+        priority: keys.priority("priority", f),
+        // `stale` has `after`; a delay beside it would be read and mean nothing.
+        on_delay: match kind {
+            Kind::Stale => None,
+            _ => keys.duration_ns("on_delay", f).map(|d| d.0),
+        },
+        off_delay: match kind {
+            Kind::Stale => None,
+            _ => keys.duration_ns("off_delay", f).map(|d| d.0),
+        },
+    };
+    (head, id)
+}
+
+fn check_id(kind: Kind, id: &str, span: Span, f: &mut Faults<'_>) {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if id.is_empty() || !id.chars().all(fits) {
+        f.add(
+            "E305",
+            span,
+            format!("\"{id}\" cannot be a rule's id"),
+            "use a-z, 0-9 and - only: it is part of alarm names and topics",
+        );
+    } else if RESERVED.contains(&id) && id != kind.name() {
+        f.add(
+            "E305",
+            span,
+            format!("\"{id}\" is the name of an implicit rule"),
+            "choose another id",
+        );
+    }
+}
+
+pub(super) fn missing(keys: &mut Keys<'_, '_>, key: &'static str, what: &str, f: &mut Faults<'_>) {
+    // A key of the wrong type has had its fault already.
+    if keys.raw(key).is_none() {
+        let at = keys.span.start..keys.span.start;
+        let line_end = f.source[at.start..]
+            .find('\n')
+            .map_or(f.source.len(), |n| at.start + n);
+        f.add(
+            "E302",
+            at.start..line_end,
+            format!("`{key}` is missing"),
+            format!("give {what}"),
+        );
+    }
+}
+
+impl Head<'_> {
+    /// The points that it selects, in the order of the table.
+    pub(super) fn points(&self, site: &Site<'_>, f: &mut Faults<'_>) -> Vec<PointIx> {
+        self.select
+            .as_ref()
+            .map(|s| s.points(site.table, f))
+            .unwrap_or_default()
+    }
+
+    /// Points that it judges: those that are not merely planned.
+    pub(super) fn subjects(&self, site: &Site<'_>, f: &mut Faults<'_>) -> Vec<PointIx> {
+        let mut points = self.points(site, f);
+        points.retain(|p| site.table.point(*p).life != Life::Planned);
+        points
+    }
+
+    /// What the one `*` of `select.tag` stands for in this tag.
+    pub(super) fn capture<'p>(&self, tag: &'p str) -> Option<&'p str> {
+        self.select.as_ref()?.capture(tag)
+    }
+
+    /// A point that the rule reads beside its subject. A `*` in its name stands for what the one
+    /// `*` of `select.tag` stands for. It must be read by the gateway that reads the subject, whose
+    /// engine alone judges the rule.
+    pub(super) fn input(
+        &self,
+        name: &str,
+        span: &Span,
+        subject: PointIx,
+        site: &Site<'_>,
+        f: &mut Faults<'_>,
+    ) -> Option<PointIx> {
+        let tag = &site.table.point(subject).tag;
+        let wanted = match (name.contains('*'), self.capture(tag)) {
+            (true, Some(star)) => name.replace('*', star),
+            (true, None) => {
+                f.add(
+                    "E317",
+                    span.clone(),
+                    format!("\"{name}\" has a * and `select.tag` has not just one"),
+                    "write the * of both at what differs: select = { tag = \"LT-*\" } with \"FT-*\"",
+                );
+                return None;
+            }
+            (false, _) => name.to_owned(),
+        };
+        let Some(found) = site.table.find(&wanted) else {
+            let all: Vec<&str> = site.table.iter().map(|(_, p)| &*p.tag).collect();
+            let hint = match nearest(&wanted, &all) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => "give the tag of a point of the table".to_owned(),
+            };
+            f.add(
+                "E317",
+                span.clone(),
+                format!("there is no point \"{wanted}\""),
+                hint,
+            );
+            return None;
+        };
+        self.same_gateway(found, span, subject, site, f)
+            .then_some(found)
+    }
+
+    /// Whether one gateway reads both; if not, that is a fault.
+    pub(super) fn same_gateway(
+        &self,
+        input: PointIx,
+        span: &Span,
+        subject: PointIx,
+        site: &Site<'_>,
+        f: &mut Faults<'_>,
+    ) -> bool {
+        let gateway = |p: PointIx| &site.table.source(site.table.point(p).source).gateway;
+        let same = gateway(input) == gateway(subject);
+        if !same {
+            let (a, b) = (site.table.point(input), site.table.point(subject));
+            f.add(
+                "E318",
+                span.clone(),
+                format!(
+                    "{} is read by gateway {}, {} by {}",
+                    a.tag,
+                    gateway(input),
+                    b.tag,
+                    gateway(subject)
+                ),
+                "a rule is judged where its points are read: let one gateway read all of them",
+            );
+        }
+        same
+    }
+
+    /// The alarm `on` of a kind without limits.
+    pub(super) fn on(&self, rule: RuleIx, p: PointIx, default: Priority) -> AlarmDef {
+        AlarmDef {
+            priority: self.priority.unwrap_or(default),
+            ..plain(
+                rule,
+                p,
+                Level::On,
+                self.on_delay.unwrap_or(0),
+                self.off_delay.unwrap_or(0),
+            )
+        }
+    }
+}
+
+/// What a rule does about input that is not usable (3.4, 3.6).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Policy {
+    /// Level `bad`, where the policy is `alarm`: priority, on-delay and off-delay, ns.
+    bad: Option<(Priority, i64, i64)>,
+    /// Level `loss_of_view` with a priority of its own.
+    blind: Option<Priority>,
+}
+
+impl Policy {
+    /// Reads `on_bad`, `bad`, `pending`, `gap_tolerance`, `safety` and `loss_of_view`.
+    pub(super) fn read(head: &mut Head<'_>, keys: &mut Keys<'_, '_>, f: &mut Faults<'_>) -> Policy {
+        let on_bad = [
+            ("hold", OnBad::Hold),
+            ("alarm", OnBad::Alarm),
+            ("use_value", OnBad::UseValue),
+        ];
+        head.rule.on_bad = keys.word("on_bad", &on_bad, f).unwrap_or_default();
+        let pending = [("strict", true), ("held", false)];
+        head.rule.strict = keys.word("pending", &pending, f).unwrap_or(false);
+        head.rule.gap_tolerance_ns = keys.duration_ns("gap_tolerance", f).map(|d| d.0);
+        head.rule.safety = keys.truth("safety", f);
+        let mut bad = (Priority::MEDIUM, 0, 0);
+        if let Some(mut k) = keys.table("bad", "{ priority = 2, on_delay = \"10s\" }", f) {
+            if head.rule.on_bad != OnBad::Alarm {
+                f.add(
+                    "E302",
+                    k.span.clone(),
+                    "`bad` has no effect without `on_bad = \"alarm\"`",
+                    "add on_bad = \"alarm\", or take `bad` away",
+                );
+            }
+            bad = (
+                k.priority("priority", f).unwrap_or(Priority::MEDIUM),
+                k.duration_ns("on_delay", f).map_or(0, |d| d.0),
+                k.duration_ns("off_delay", f).map_or(0, |d| d.0),
+            );
+            k.finish(f);
+        }
+        let blind = keys
+            .table("loss_of_view", "{ priority = 3 }", f)
+            .and_then(|mut k| {
+                let p = k.priority("priority", f);
+                k.finish(f);
+                p
+            });
+        Policy {
+            bad: (head.rule.on_bad == OnBad::Alarm).then_some(bad),
+            blind,
+        }
+    }
+
+    /// The alarms that follow from it on one point.
+    pub(super) fn alarms(&self, rule: RuleIx, p: PointIx, b: &mut Builder<'_>) {
+        if let Some((priority, on, off)) = self.bad {
+            let alarm = AlarmDef {
+                priority,
+                ..plain(rule, p, Level::Bad, on, off)
+            };
+            b.alarm(p, alarm);
+        }
+        if let Some(priority) = self.blind {
+            let alarm = AlarmDef {
+                priority,
+                ..plain(rule, p, Level::LossOfView, 0, 0)
+            };
+            b.alarm(p, alarm);
+        }
+    }
+}
