@@ -208,8 +208,8 @@ mod tests {
              4s off/TIC-2.PV/l UNACK>RTN_UNACK returned",
         );
         let texts: Vec<&str> = rig.transitions.iter().map(|t| &*t.text).collect();
-        assert_eq!(texts[0], "TIC-1.PV 偏差 5.0 m ≥ 高限 5.0 m");
-        assert_eq!(texts[1], "TIC-2.PV 偏差 -5.0 m ≤ 低限 -5.0 m");
+        assert_eq!(texts[0], "TIC-1.PV 偏差 5.00 m ≥ 高限 5.00 m");
+        assert_eq!(texts[1], "TIC-2.PV 偏差 -5.00 m ≤ 低限 -5.00 m");
     }
 
     /// Unknown if either is; nothing returns on it (3.3).
