@@ -8,12 +8,15 @@
 //! A new kind is a file here and a line in [`KINDS`].
 
 mod deviation;
+mod discrete;
 mod head;
 mod ladder;
 mod level;
 mod quality;
 mod stale;
 mod stuck;
+#[cfg(test)]
+mod trial;
 
 use std::fmt::Debug;
 
@@ -128,6 +131,7 @@ const KINDS: &[(Kind, Read)] = &[
     (Kind::Stuck, stuck::read),
     (Kind::Quality, quality::read),
     (Kind::Deviation, deviation::read),
+    (Kind::Discrete, discrete::read),
 ];
 
 /// Every kind that a file may hold.

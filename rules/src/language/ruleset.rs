@@ -141,6 +141,8 @@ pub struct Rule {
     pub realarm_ns: Option<i64>,
     /// Overrides "priority 1 or 2" as safety class.
     pub safety: Option<bool>,
+    /// A trip: it latches, and no chatter guard holds it.
+    pub trip: bool,
     /// Classes that kind `quality` raises on.
     pub classes: Vec<QualityClass>,
     /// Kind `stuck`.
@@ -607,7 +609,9 @@ impl<'a> Builder<'a> {
             .filter(|a| {
                 let rule = &self.rules[a.rule.0 as usize];
                 let safety = rule.safety.unwrap_or(a.priority <= Priority::HIGH);
-                a.side().is_some() && a.on_delay_ns > 0 && !safety
+                let of_process =
+                    a.side().is_some() || (a.level == Level::On && rule.kind != Kind::Stuck);
+                of_process && a.on_delay_ns > 0 && !safety
             })
             .map(|a| a.rule)
             .collect();
@@ -671,6 +675,7 @@ impl Rule {
             gap_tolerance_ns: None,
             realarm_ns: None,
             safety: None,
+            trip: false,
             classes: Vec::new(),
             stuck: None,
         }

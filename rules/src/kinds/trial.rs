@@ -1,0 +1,40 @@
+//! Kinds on trial: rules compiled or refused as an engineer sees it.
+
+use davy_points::PointTable;
+
+use crate::language::{RuleSet, compile};
+
+/// One file of rules against a table; a fault fails the test.
+pub(crate) fn compiled(table: PointTable, rules: &str) -> (PointTable, RuleSet) {
+    let text = format!("schema = 1\n{rules}");
+    let (set, faults) = compile(&[("rules/a.toml".into(), text)], &table, &[]);
+    assert_eq!(faults, []);
+    let set = set.expect("no fault");
+    (table, set)
+}
+
+/// Each fault as `CODE LINE:COLUMN [what the caret spans] message | hint`; line 1 is the schema.
+pub(crate) fn refused(table: &PointTable, rules: &str, expected: &[&str]) {
+    let text = format!("schema = 1\n{rules}");
+    let (set, faults) = compile(&[("rules/a.toml".into(), text.clone())], table, &[]);
+    assert!(set.is_none() || faults.is_empty());
+    let got: Vec<String> = faults
+        .iter()
+        .map(|d| {
+            let before = &text[..d.span.start];
+            let line = before.matches('\n').count() + 1;
+            let column = before.len() - before.rfind('\n').map_or(0, |n| n + 1) + 1;
+            let marked = text[d.span.clone()].lines().next().unwrap_or("");
+            format!(
+                "{} {line}:{column} [{marked}] {} | {}",
+                d.code, d.message, d.hint
+            )
+        })
+        .collect();
+    assert!(
+        got == expected,
+        "\n{text}\nexpected:\n  {}\ngot:\n  {}",
+        expected.join("\n  "),
+        got.join("\n  ")
+    );
+}
