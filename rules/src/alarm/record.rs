@@ -35,6 +35,8 @@ pub enum Level {
     Bad,
     /// The input of a pending alarm went blind past its gap tolerance; or a source or gateway is lost.
     LossOfView,
+    /// An alarm of the rule comes and goes: the chatter guard holds it (section 4).
+    Chattering,
 }
 
 impl Level {
@@ -51,6 +53,7 @@ impl Level {
             Level::Stale => "stale",
             Level::Bad => "bad",
             Level::LossOfView => "loss_of_view",
+            Level::Chattering => "chattering",
         }
     }
 }
@@ -332,6 +335,9 @@ pub struct Transition {
     pub reason: Option<String>,
     /// Marks.
     pub flags: Vec<Flag>,
+    /// In a flood: the alarm that came first at the hazard source and is still open.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub group: Option<Arc<str>>,
     /// Regions before and after.
     pub regions: RegionsChange,
     /// Hash of the owner's previous record; the journal sets it.

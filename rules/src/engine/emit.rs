@@ -38,7 +38,13 @@ impl Engine {
             live.realarm_at = NEVER;
         }
         self.count_masked(a, before.masked, after.masked);
+        let ended = self.is_chattering(a)
+            && Engine::holds(before.condition)
+            && !Engine::holds(after.condition);
         self.record(a, event.cause(), before, after, m, asked);
+        if ended {
+            self.end_chatter(a, event, m);
+        }
         self.close_if_done(a);
         None
     }
@@ -74,6 +80,8 @@ impl Engine {
             }
             Subject::Source(_) | Subject::Part(_) => false,
         };
+        let annunciates = !masked && self.sounds(a);
+        let chatters = annunciates && self.chatters(a, m.now);
         let state = &mut self.alarms[a.index()];
         state.activations += 1;
         let count = state.activations;
@@ -93,12 +101,19 @@ impl Engine {
         live.assumed = assumed;
         live.overdue = false;
         live.edited = None;
+        live.chattering |= chatters;
         live.deadline = NEVER;
         // Raised blind: nothing from before counts for its off-delay (8.4).
         live.pending = if blind { m.now } else { i64::MIN };
         self.open.insert(id, Holder::Alarm(a));
         let sounds = self.sounds(a);
         self.transit(a, Event::Activated { masked, sounds }, m, None);
+        if chatters {
+            self.tell_chatter(a, m);
+        }
+        if self.alarms[a.index()].regions().audible {
+            self.count_annunciation(a, m);
+        }
     }
 
     /// First 128 bits of SHA-256 over (site, owner, rule, tag, level, activation), base32 (section 1).
@@ -124,7 +139,7 @@ impl Engine {
         match s {
             Subject::Point(p) => &self.table.point(p).tag,
             Subject::Source(s) => &self.table.source(s).id,
-            Subject::Part(n) => &self.parts[n as usize].0,
+            Subject::Part(n) => &self.made[n as usize].0,
         }
     }
 
@@ -160,6 +175,10 @@ impl Engine {
                             alarm_words = self.words_of(a);
                             (&i.unit, About::Derived(point, &i.what, &i.unit))
                         }
+                        None if def.level == Level::Chattering => {
+                            alarm_words = self.words_of(a);
+                            (&point.unit, About::Point(point))
+                        }
                         None => (&point.unit, About::Point(point)),
                     };
                     (
@@ -183,7 +202,7 @@ impl Engine {
                     )
                 }
                 Subject::Part(n) => {
-                    let part = &self.parts[n as usize].0;
+                    let part = &self.made[n as usize].0;
                     alarm_words = self.words_of(a);
                     (
                         part.clone(),
@@ -215,6 +234,12 @@ impl Engine {
         let rev = known_rev.unwrap_or_else(|| self.rules.rule_rev(&def, &self.table).into());
         let startup = self.part(STARTUP);
         let degraded = self.is_degraded(a);
+        let occurrence = self.alarms[a.index()].live().occurrence.clone();
+        let group = match cause {
+            Cause::Condition => self.first_of_hazard(a, &occurrence),
+            _ => None,
+        };
+        let in_flood = cause == Cause::Condition && self.is_in_flood(a);
         let live = self.alarms[a.index()].live();
         live.rev = Some(rev.clone());
         let mut flags = Vec::new();
@@ -229,7 +254,10 @@ impl Engine {
         if degraded {
             flags.push(Flag::Degraded);
         }
-        if grouped {
+        if live.chattering {
+            flags.push(Flag::Chattering);
+        }
+        if grouped || in_flood {
             flags.push(Flag::Grouped);
         }
         if after.masked {
@@ -273,6 +301,7 @@ impl Engine {
             actor: asked.map(|c| c.actor.clone()),
             reason: asked.map(|c| c.reason.clone()).filter(|r| !r.is_empty()),
             flags,
+            group: group.filter(|_| in_flood),
             regions: RegionsChange { before, after },
             prev: None,
             hash: None,

@@ -60,6 +60,8 @@ pub(super) struct SavedAlarm {
     #[serde(default)]
     pub(super) edited: Option<Edited>,
     #[serde(default)]
+    pub(super) chattering: bool,
+    #[serde(default)]
     pub(super) shade: Shade,
     #[serde(default)]
     pub(super) detail: Option<String>,
@@ -107,6 +109,7 @@ impl Engine {
                     assumed: l.assumed,
                     unseen: l.unseen,
                     edited: l.edited,
+                    chattering: l.chattering,
                     shade: l.shade,
                     detail: l.detail.clone(),
                     last: l.last.as_deref().cloned(),

@@ -48,7 +48,7 @@ impl Engine {
             }
             (Condition::Active, Verdict::Exit) => {
                 let def = self.def(a);
-                let unbroken = def.side().is_some() || def.off_delay_ns > 0;
+                let unbroken = def.side().is_some() || self.off_delay(a) > 0;
                 let stepped_at = self.stepped_at;
                 let live = self.alarms[a.index()].live();
                 live.regions.condition = Condition::PendingOff;
@@ -130,7 +130,7 @@ impl Engine {
     fn leave(&mut self, a: AlarmIx, m: &Moment) {
         let def = *self.def(a);
         let start = self.alarms[a.index()].live().pending;
-        if m.event >= start.saturating_add(def.off_delay_ns) && self.worse_active(a).is_none() {
+        if m.event >= start.saturating_add(self.off_delay(a)) && self.worse_active(a).is_none() {
             let live = self.alarms[a.index()].live();
             let event = if live.unseen && !live.regions.acked && def.side().is_none() {
                 Event::ReturnedUnseen

@@ -4,10 +4,12 @@
 //! May not live here: clocks, I/O, randomness, tasks; nor iteration over anything unordered.
 //! Read first: `alarm-engine.md`, then [`Engine::handle`], then `judge`.
 
+mod chatter;
 mod command;
 mod derived;
 mod edit;
 mod emit;
+mod flood;
 mod group;
 mod image;
 mod input;
@@ -65,8 +67,11 @@ pub struct Engine {
     table: Arc<PointTable>,
     points: Vec<PointState>,
     alarms: Vec<AlarmState>,
-    /// Built-in alarms of parts, as they report.
-    parts: Vec<(Arc<str>, AlarmDef)>,
+    /// Alarms that are made when they are first needed, with the name of what they are about:
+    /// those of parts as they report, those of the chatter guard.
+    made: Vec<(Arc<str>, AlarmDef)>,
+    recent: chatter::Recent,
+    flood: flood::Flood,
     sources: Vec<SourceState>,
     /// While a start is not over.
     startup: Option<startup::Startup>,
@@ -195,6 +200,7 @@ impl Engine {
                 Deadline::Realarm { alarm } => self.realarm_over(alarm, due),
                 Deadline::Judge { instance } => self.judge_woken(instance as usize, due),
                 Deadline::Stale { point } => self.stale_over(point, due),
+                Deadline::Flood => self.flood_aged(due),
                 Deadline::Expose { alarm } => self.expose(alarm, due),
                 Deadline::Startup => self.startup_over(due),
             }
@@ -225,7 +231,7 @@ impl Engine {
     fn def(&self, a: AlarmIx) -> &AlarmDef {
         match a.index().checked_sub(self.rules.alarms.len()) {
             None => &self.rules.alarms[a.index()],
-            Some(part) => &self.parts[part].1,
+            Some(n) => &self.made[n].1,
         }
     }
 

@@ -38,7 +38,9 @@ impl Engine {
             alarms: (0..rules.alarms.len())
                 .map(|_| AlarmState::default())
                 .collect(),
-            parts: Vec::new(),
+            made: Vec::new(),
+            recent: HashMap::new(),
+            flood: super::flood::Flood::default(),
             sources: Vec::new(),
             startup: None,
             stuck: Vec::new(),
@@ -212,6 +214,7 @@ impl Engine {
             self.open.insert(o.occurrence.clone(), Holder::Orphan);
         }
         self.restore_groups();
+        self.restore_flood();
         self.say_unknown();
         self.settle_edits(&raised);
         // 8.18: overlay records come before overdue timers; 8.2: worst first.
@@ -246,6 +249,9 @@ impl Engine {
         {
             return Some(self.add_part(part));
         }
+        if let Some(a) = self.find_chatter(name) {
+            return Some(a);
+        }
         let a = self.rules.find(name, &self.table)?;
         let owned = match self.def(a).subject {
             Subject::Point(p) => self.points[p.index()].flags.owned,
@@ -253,6 +259,21 @@ impl Engine {
             Subject::Part(_) => true,
         };
         owned.then_some(a)
+    }
+
+    /// `rule/tag/chattering` of a rule and a point that there still are.
+    fn find_chatter(&mut self, name: &str) -> Option<AlarmIx> {
+        let (rule, tag) = name.strip_suffix("/chattering")?.split_once('/')?;
+        let p = self.table.find(tag)?;
+        let (_, def) = self
+            .rules
+            .of_point(p)
+            .find(|(_, d)| &*self.rules.rule(d.rule).id == rule)?;
+        let rule = def.rule;
+        self.points[p.index()]
+            .flags
+            .owned
+            .then(|| self.chatter_alarm(rule, p))
     }
 
     fn restore_points(&mut self, image: Option<&EngineImage>, stopped: Timestamp, wall: Timestamp) {
@@ -335,6 +356,7 @@ impl Engine {
         live.assumed = s.assumed;
         live.unseen = s.unseen;
         live.edited = s.edited;
+        live.chattering = s.chattering;
         live.shade = s.shade;
         live.detail = s.detail;
         live.last = s.last.map(Box::new);
@@ -441,6 +463,7 @@ impl SavedAlarm {
             assumed: false,
             unseen: false,
             edited: None,
+            chattering: false,
             shade: Shade::Plain,
             detail: None,
             last: None,
@@ -474,6 +497,7 @@ impl SavedAlarm {
         self.condition_start = t.condition_start;
         self.annunciated_at = t.annunciated_at;
         self.assumed = t.flags.contains(&Flag::Assumed);
+        self.chattering = t.flags.contains(&Flag::Chattering);
         self.last = Some(t.clone());
         if self.regions.open {
             Vec::new()

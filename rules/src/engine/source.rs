@@ -10,7 +10,7 @@ use super::judge::Verdict;
 use super::state::{Recovery, SourceState};
 use super::{Engine, Moment};
 use crate::alarm::Level;
-use crate::language::{AlarmDef, AlarmIx, STARTUP, Shade, Subject};
+use crate::language::{AlarmDef, AlarmIx, FLOOD, STARTUP, Shade, Subject};
 
 impl Engine {
     pub(super) fn source_status(&mut self, e: SourceEvent) {
@@ -71,10 +71,25 @@ impl Engine {
         }
     }
 
-    #[allow(clippy::cast_possible_truncation)] // fewer than 2^32 alarms by construction
     pub(super) fn part(&self, part: &str) -> Option<AlarmIx> {
-        let n = self.parts.iter().position(|(name, _)| &**name == part)?;
-        Some(AlarmIx((self.rules.alarms.len() + n) as u32))
+        let n = self.made.iter().position(|(name, def)| {
+            matches!(def.subject, Subject::Part(_))
+                && def.rule == self.rules.system
+                && &**name == part
+        })?;
+        Some(self.made_ix(n))
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // fewer than 2^32 alarms by construction
+    pub(super) fn made_ix(&self, n: usize) -> AlarmIx {
+        AlarmIx((self.rules.alarms.len() + n) as u32)
+    }
+
+    /// One more alarm than the rules have.
+    pub(super) fn make(&mut self, name: Arc<str>, def: AlarmDef) -> AlarmIx {
+        self.made.push((name, def));
+        self.alarms.push(super::state::AlarmState::default());
+        self.made_ix(self.made.len() - 1)
     }
 
     #[allow(clippy::cast_possible_truncation)] // a process has few parts
@@ -82,25 +97,21 @@ impl Engine {
         if let Some(there) = self.part(part) {
             return there;
         }
-        let n = self.parts.len();
         let def = AlarmDef {
             rule: self.rules.system,
-            subject: Subject::Part(n as u32),
+            subject: Subject::Part(self.made.len() as u32),
             level: Level::On,
-            // Single alarms of what is missing have their own priority.
-            priority: if part == STARTUP {
-                Priority::MEDIUM
-            } else {
-                Priority::CRITICAL
+            // Single alarms of what is missing, or came, have their own priority.
+            priority: match part {
+                STARTUP | FLOOD => Priority::MEDIUM,
+                _ => Priority::CRITICAL,
             },
             limit: None,
             deadband: 0.0,
             on_delay_ns: 0,
             off_delay_ns: 0,
         };
-        self.parts.push((part.into(), def));
-        self.alarms.push(super::state::AlarmState::default());
-        AlarmIx((self.rules.alarms.len() + n) as u32)
+        self.make(part.into(), def)
     }
 
     pub(super) fn at_source(&self, quality: Quality) -> Moment {

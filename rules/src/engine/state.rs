@@ -101,6 +101,8 @@ pub(super) struct Live {
     /// Its rule was edited while it was active, and nothing has shown since that it still holds:
     /// the limit before, if there was one.
     pub(super) edited: Option<Edited>,
+    /// It comes and goes: held until it has been quiet (section 4, chatter guard).
+    pub(super) chattering: bool,
     pub(super) shade: Shade,
     /// What a part of the process said of itself; which points a storm took.
     pub(super) detail: Option<String>,
@@ -129,6 +131,7 @@ impl Live {
             assumed: false,
             unseen: false,
             edited: None,
+            chattering: false,
             shade: Shade::Plain,
             detail: None,
             rev: None,

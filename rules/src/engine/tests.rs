@@ -3,6 +3,7 @@
 mod ack;
 mod blind;
 mod edit;
+mod flood;
 mod group;
 mod level;
 mod properties;

@@ -23,6 +23,8 @@ pub(super) enum Deadline {
     Judge {
         instance: u32,
     },
+    /// Annunciations of ten minutes ago are no longer counted.
+    Flood,
     Stale {
         point: PointIx,
     },

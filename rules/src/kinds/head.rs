@@ -5,7 +5,8 @@ use davy_points::{Life, PointIx, PointTable, Priority, Span};
 
 use crate::alarm::Level;
 use crate::language::{
-    AlarmDef, Builder, Faults, Keys, Kind, Names, OnBad, Rule, RuleIx, Selector, nearest, plain,
+    AlarmDef, Builder, Chatter, Faults, Keys, Kind, Names, OnBad, Rule, RuleIx, Selector, nearest,
+    plain,
 };
 
 /// What rules are read against.
@@ -80,6 +81,12 @@ pub(super) fn read<'t>(
             "leave it out, or give the time after which an acknowledged alarm sounds again",
         );
     }
+    let mut rule = rule;
+    // What judges the signal itself has no guard, and takes no key that would mean nothing.
+    rule.chatter = match kind {
+        Kind::Stale | Kind::Stuck | Kind::Quality => None,
+        _ => chatter(keys, f),
+    };
     let head = Head {
         rule,
         select,
@@ -95,6 +102,36 @@ pub(super) fn read<'t>(
         },
     };
     (head, id)
+}
+
+/// `chatter = false`, or `{ count = 3, window = "60s" }`.
+fn chatter(keys: &mut Keys<'_, '_>, f: &mut Faults<'_>) -> Option<Chatter> {
+    let Some(v) = keys.raw("chatter") else {
+        return Some(Chatter::default());
+    };
+    if v.get_ref().as_bool() == Some(false) {
+        return None;
+    }
+    let mut guard = Chatter::default();
+    let mut k = keys.table("chatter", "{ count = 3, window = \"60s\" }", f)?;
+    if let Some((n, span)) = k.number("count", f) {
+        match n {
+            n if n >= 2.0 && n <= 100.0 && n.fract() == 0.0 => guard.count = n as usize,
+            _ => {
+                f.add(
+                    "E311",
+                    span,
+                    format!("`count` cannot be {n}"),
+                    "give how many occurrences are chatter: a whole number from 2 to 100",
+                );
+            }
+        }
+    }
+    if let Some((window, _)) = k.duration_ns("window", f) {
+        guard.window_ns = window;
+    }
+    k.finish(f);
+    Some(guard)
 }
 
 fn check_id(kind: Kind, id: &str, span: Span, f: &mut Faults<'_>) {

@@ -28,9 +28,11 @@ pub(crate) use text::{Faults, Keys, wrong_type};
 
 pub use expression::Expression;
 pub(crate) use expression::Kleene;
-pub use ruleset::{AlarmDef, AlarmIx, Kind, OnBad, Rule, RuleIx, RuleSet, StuckSettings, Subject};
+pub use ruleset::{
+    AlarmDef, AlarmIx, Chatter, Kind, OnBad, Rule, RuleIx, RuleSet, StuckSettings, Subject,
+};
 pub(crate) use ruleset::{Side, ns, order};
-pub(crate) use words::{About, STARTUP, Shade, sentence};
+pub(crate) use words::{About, FLOOD, STARTUP, Shade, sentence};
 
 /// Compiles the rule files of a site against its point table. What no file covers gets the
 /// implicit rules `table`, `stale` and `quality`. `Some` exactly where nothing is an error.

@@ -147,6 +147,29 @@ pub struct Rule {
     pub classes: Vec<QualityClass>,
     /// Kind `stuck`.
     pub stuck: Option<StuckSettings>,
+    /// A trip: latched, and never under the chatter guard.
+    pub trip: bool,
+    /// The chatter guard; none: switched off.
+    pub chatter: Option<Chatter>,
+}
+
+/// The chatter guard of a rule: so many occurrences within the window are chatter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chatter {
+    /// Occurrences, at least 2.
+    pub count: usize,
+    /// Window, and how long it must then be quiet, ns.
+    pub window_ns: i64,
+}
+
+impl Default for Chatter {
+    /// Three in a minute (ISA-18.2).
+    fn default() -> Chatter {
+        Chatter {
+            count: 3,
+            window_ns: 60_000_000_000,
+        }
+    }
 }
 
 /// Dense index of a rule.
@@ -341,7 +364,10 @@ impl RuleSet {
     /// and `bad` never (8.19).
     #[must_use]
     pub fn is_safety(&self, def: &AlarmDef) -> bool {
-        if matches!(def.level, Level::LossOfView | Level::Bad) {
+        if matches!(
+            def.level,
+            Level::LossOfView | Level::Bad | Level::Chattering
+        ) {
             return false;
         }
         self.rule(def.rule)
@@ -358,7 +384,7 @@ impl RuleSet {
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "{}|{}|{}|{}|{}|{:?}|{:?}|{:?}|{:?}|{}",
+            "{}|{}|{}|{}|{}|{:?}|{:?}|{:?}|{:?}|{}|{:?}|{}",
             rule.id,
             rule.kind.name(),
             rule.guidance,
@@ -369,6 +395,8 @@ impl RuleSet {
             rule.safety,
             rule.classes,
             rule.text.as_deref().unwrap_or(""),
+            rule.chatter,
+            rule.trip,
         );
         if let Some(s) = &rule.stuck {
             let witness = s.witness.as_ref().map_or("", |w| w.text());
@@ -678,6 +706,8 @@ impl Rule {
             trip: false,
             classes: Vec::new(),
             stuck: None,
+            trip: false,
+            chatter: Some(Chatter::default()),
         }
     }
 }
@@ -714,6 +744,7 @@ pub(crate) const fn order(level: Level) -> u8 {
         Level::LossOfView => 6,
         Level::Bad => 7,
         Level::Stale => 8,
+        Level::Chattering => 9,
     }
 }
 

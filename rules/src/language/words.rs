@@ -10,6 +10,9 @@ use crate::alarm::Level;
 /// The part of a process that its start is: `system/startup/on`.
 pub(crate) const STARTUP: &str = "startup";
 
+/// The part of a process that its count of annunciations is: `system/flood/on`.
+pub(crate) const FLOOD: &str = "flood";
+
 /// What the sentence is about.
 pub(crate) enum About<'a> {
     Point(&'a PointDef),
@@ -52,6 +55,7 @@ pub(crate) fn sentence(
             _ => format!("数据源 {id} 通信中断"),
         },
         About::Part(STARTUP) => "启动后仍有测点没有数据".to_owned(),
+        About::Part(FLOOD) => "报警泛滥".to_owned(),
         About::Part(part) => match part.strip_prefix("plan/") {
             Some(owner) => format!("网关 {owner} 与中心配置不一致"),
             None => format!("{} 故障", part_name(part)),
@@ -85,6 +89,7 @@ pub(crate) fn sentence(
             let head = head_of(point);
             match (rule.kind, def.level) {
                 (_, Level::LossOfView) => format!("{head} 报警判断期间失去数据"),
+                (_, Level::Chattering) => format!("{head} 频繁报警"),
                 (Kind::Stuck, _) if shade == Shade::Suspected => {
                     format!("{head} 疑似卡滞，停在 {}", measured(point, value, None))
                 }

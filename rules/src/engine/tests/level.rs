@@ -334,7 +334,7 @@ fn one_old_sample_proves_nothing() {
 #[test]
 fn an_episode_lasts_until_someone_has_seen_it() {
     let rig = check(
-        lt(|_| {}),
+        lt(|p| p.class = "gas_toxic".into()),
         "0s LT=85
          1s LT=50
          2s LT=85
