@@ -192,6 +192,7 @@ pub(crate) fn transition(owner: &str, seq: u64) -> Transition {
         actor: None,
         reason: None,
         flags: Vec::new(),
+        group: None,
         regions: RegionsChange {
             before: Regions {
                 eval: Eval::Known,

@@ -3,7 +3,7 @@
 // is exact to 256 ns and only ever shown.
 
 export type Priority = 1 | 2 | 3 | 4;
-export type Level = 'll' | 'l' | 'h' | 'hh' | 'hhh' | 'on' | 'stale' | 'bad' | 'loss_of_view';
+export type Level = 'll' | 'l' | 'h' | 'hh' | 'hhh' | 'on' | 'stale' | 'bad' | 'loss_of_view' | 'chattering';
 export type Label =
   | 'NORMAL' | 'UNACK' | 'ACKED' | 'RTN_UNACK' | 'LATCH_UNACK' | 'LATCH_ACK'
   | 'SHELVED' | 'SUPPRESSED' | 'OUT_OF_SERVICE';

@@ -41,6 +41,7 @@ const limitKey = (a: Said): Word | null => (['ll', 'l', 'h', 'hh', 'hhh'].includ
 function partText(lang: Lang, a: Said): string {
   const part = a.alarm.split('/').slice(1, -1).join('/');
   if (part === 'startup') return word(lang, 'said.startup');
+  if (part === 'flood') return word(lang, 'said.flood');
   if (part.startsWith('plan/')) return word(lang, 'said.plan', { n: part.slice(5) });
   return word(lang, 'said.part', { n: wordOr(lang, `part.${part}`, part) });
 }

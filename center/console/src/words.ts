@@ -60,6 +60,7 @@ export const WORDS = {
   'level.stale': ['数据中断', 'no data'],
   'level.bad': ['坏值', 'bad quality'],
   'level.loss_of_view': ['失去监视', 'loss of view'],
+  'level.chattering': ['频繁报警', 'chattering'],
   // the engine's own phrases: the Chinese cell is what it writes, to the letter
   'said.stuck': ['卡滞，停在 {v}', 'is stuck, stands at {v}'],
   'said.stuck.brief': ['卡滞', 'is stuck'],
@@ -79,6 +80,7 @@ export const WORDS = {
   'said.source.clock': ['数据源 {n} 时钟不可信', 'source {n}: clock not trusted'],
   'said.source.storm': ['数据源 {n} 多个测点同时失去有效数据', 'source {n}: several points lost valid data at once'],
   'said.part': ['{n} 故障', '{n} has failed'],
+  'said.flood': ['报警泛滥', 'alarm flood'],
   'said.startup': ['启动后仍有测点没有数据', 'points still have no data since the start'],
   'said.plan': ['网关 {n} 与中心配置不一致', 'gateway {n} runs another plan than the centre'],
   'said.gateway': ['无心跳', 'no beat'],
