@@ -147,8 +147,6 @@ pub struct Rule {
     pub classes: Vec<QualityClass>,
     /// Kind `stuck`.
     pub stuck: Option<StuckSettings>,
-    /// A trip: latched, and never under the chatter guard.
-    pub trip: bool,
     /// The chatter guard; none: switched off.
     pub chatter: Option<Chatter>,
 }
@@ -706,7 +704,6 @@ impl Rule {
             trip: false,
             classes: Vec::new(),
             stuck: None,
-            trip: false,
             chatter: Some(Chatter::default()),
         }
     }
