@@ -88,7 +88,34 @@ impl Ladder {
                 format!("give it, like `{like}`"),
             );
         }
+        for pair in self.given.windows(2) {
+            let [lower, upper] = pair else { continue };
+            let bound = |g: &LevelText| {
+                let deadband = g.deadband.or(self.deadband).unwrap_or(0.0);
+                Some((g.level, g.limit.as_ref()?.0, deadband))
+            };
+            if let (Some(l), Some(u)) = (bound(lower), bound(upper))
+                && let Some(said) = disorder(l, u, "")
+            {
+                f.add("E307", self.at(upper.level), said, IN_ORDER);
+            }
+        }
         f.all.len() == faults
+    }
+
+    /// Each limit with its level and its place.
+    pub(super) fn limits(&self) -> impl Iterator<Item = (Level, f64, Span)> {
+        self.given.iter().filter_map(|g| {
+            let (limit, span) = g.limit.clone()?;
+            Some((g.level, limit, span))
+        })
+    }
+
+    /// The limit of these levels that is nearest to zero.
+    pub(super) fn nearest(&self, levels: &[Level]) -> Option<f64> {
+        let of = self.limits().filter(|(l, _, _)| levels.contains(l));
+        of.map(|(_, limit, _)| limit)
+            .min_by(|a, b| a.abs().total_cmp(&b.abs()))
     }
 
     /// The alarms of a kind that derives a number, on one subject, in the order of their limits.
@@ -132,7 +159,7 @@ impl Many {
         }
     }
 
-    fn tell(
+    pub(super) fn tell(
         self,
         code: &'static str,
         f: &mut Faults<'_>,
@@ -191,32 +218,18 @@ impl LimitFaults {
     ) {
         for pair in alarms.windows(2) {
             let [lower, upper] = pair else { continue };
+            let on = format!(" on {}", point.tag);
             let (low, high) = (
                 lower.limit.unwrap_or(f64::NAN),
                 upper.limit.unwrap_or(f64::NAN),
             );
-            // Where each of the two is left again, seen from the other.
-            let low_reach = match lower.level {
-                Level::Ll | Level::L => low + lower.deadband,
-                _ => low,
-            };
-            let high_reach = match upper.level {
-                Level::H | Level::Hh | Level::Hhh => high - upper.deadband,
-                _ => high,
-            };
-            let tag = &point.tag;
-            let (l, u) = (lower.level, upper.level);
-            let said = if low >= high {
-                format!("{l} {low} is not below {u} {high} on {tag}")
-            } else if low_reach >= high_reach {
-                format!(
-                    "the deadbands of {l} {low} and {u} {high} on {tag} meet: {low_reach} ≥ {high_reach}"
-                )
-            } else {
+            let l = (lower.level, low, lower.deadband);
+            let u = (upper.level, high, upper.deadband);
+            let Some(said) = disorder(l, u, &on) else {
                 continue;
             };
             // At whichever of the two the file gives.
-            self.order.note_as(said, at(u), l);
+            self.order.note_as(said, at(upper.level), lower.level);
         }
     }
 
@@ -244,12 +257,33 @@ impl LimitFaults {
                 "a value is clamped to its range: such a limit could never be passed".to_owned(),
             )
         });
-        self.order.tell("E307", f, |said, _| {
-            (
-                said.to_owned(),
-                "LL < L < H < HH, with deadbands that do not meet".to_owned(),
-            )
-        });
+        self.order
+            .tell("E307", f, |said, _| (said.to_owned(), IN_ORDER.to_owned()));
+    }
+}
+
+const IN_ORDER: &str = "LL < L < H < HH, with deadbands that do not meet";
+
+/// What is wrong between two neighbours, each with limit and deadband.
+fn disorder(lower: (Level, f64, f64), upper: (Level, f64, f64), on: &str) -> Option<String> {
+    let ((l, low, low_deadband), (u, high, high_deadband)) = (lower, upper);
+    // Where each of the two is left again, seen from the other.
+    let low_reach = match l {
+        Level::Ll | Level::L => low + low_deadband,
+        _ => low,
+    };
+    let high_reach = match u {
+        Level::H | Level::Hh | Level::Hhh => high - high_deadband,
+        _ => high,
+    };
+    if low >= high {
+        Some(format!("{l} {low} is not below {u} {high}{on}"))
+    } else if low_reach >= high_reach {
+        Some(format!(
+            "the deadbands of {l} {low} and {u} {high}{on} meet: {low_reach} ≥ {high_reach}"
+        ))
+    } else {
+        None
     }
 }
 

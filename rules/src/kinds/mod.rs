@@ -12,7 +12,9 @@ mod discrete;
 mod head;
 mod ladder;
 mod level;
+mod moments;
 mod quality;
+mod rate;
 mod stale;
 mod stuck;
 #[cfg(test)]
@@ -132,6 +134,7 @@ const KINDS: &[(Kind, Read)] = &[
     (Kind::Quality, quality::read),
     (Kind::Deviation, deviation::read),
     (Kind::Discrete, discrete::read),
+    (Kind::Rate, rate::read),
 ];
 
 /// Every kind that a file may hold.

@@ -1,7 +1,8 @@
-//! Kinds on trial: rules compiled or refused as an engineer sees it.
+//! Kinds on trial: rules compiled or refused as an engineer sees it, readings for judges.
 
-use davy_points::PointTable;
+use davy_points::{PointTable, QualityClass};
 
+use super::{Finding, Judge, Now, Reading};
 use crate::language::{RuleSet, compile};
 
 /// One file of rules against a table; a fault fails the test.
@@ -37,4 +38,26 @@ pub(crate) fn refused(table: &PointTable, rules: &str, expected: &[&str]) {
         expected.join("\n  "),
         got.join("\n  ")
     );
+}
+
+/// A reading at this many ns on both clocks; none is Bad.
+pub(crate) fn reading(at: i64, value: Option<f64>, class: QualityClass) -> Reading {
+    Reading {
+        time: at,
+        at,
+        value,
+        class: match value {
+            Some(_) => class,
+            None => QualityClass::Bad,
+        },
+    }
+}
+
+/// Gives a judge a reading as the engine does, and asks it.
+pub(crate) fn ask(judge: &mut dyn Judge, slot: usize, r: &Reading) -> Finding {
+    judge.take(slot, r);
+    judge.say(Now {
+        time: r.time,
+        at: r.at,
+    })
 }
