@@ -196,7 +196,8 @@ impl Engine {
     /// Sets up the windows of the points that this engine owns.
     pub(super) fn open_windows(&mut self) {
         let rules = self.rules.clone();
-        let mut witness_of_rule = vec![None; rules.rules.len()];
+        // Subjects that share an expression share its state.
+        let mut shared: Vec<Option<(Arc<Expression>, usize)>> = vec![None; rules.rules.len()];
         for (a, def) in rules.alarms() {
             let crate::language::Subject::Point(p) = def.subject else {
                 continue;
@@ -207,16 +208,21 @@ impl Engine {
             if rules.rule(def.rule).kind != Kind::Stuck || !self.points[p.index()].flags.owned {
                 continue;
             }
-            let witness = settings.witness.as_ref().map(|expression| {
-                *witness_of_rule[def.rule.0 as usize].get_or_insert_with(|| {
-                    let n = self.witnesses.len();
-                    self.witnesses.push(WitnessState::new(expression.clone()));
-                    for input in expression.inputs() {
-                        self.windows.entry(*input).or_default().witnesses.push(n);
-                        self.points[input.index()].flags.windowed = true;
-                    }
-                    n
-                })
+            let witness = settings.witnesses.get(&p).map(|expression| {
+                let last = &mut shared[def.rule.0 as usize];
+                if let Some((e, n)) = last
+                    && Arc::ptr_eq(e, expression)
+                {
+                    return *n;
+                }
+                let n = self.witnesses.len();
+                self.witnesses.push(WitnessState::new(expression.clone()));
+                for input in expression.inputs() {
+                    self.windows.entry(*input).or_default().witnesses.push(n);
+                    self.points[input.index()].flags.windowed = true;
+                }
+                *last = Some((expression.clone(), n));
+                n
             });
             self.windows
                 .entry(p)

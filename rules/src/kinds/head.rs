@@ -1,12 +1,15 @@
 //! What every kind has: its id, its points, its priority and delays, its policy for Bad input;
 //! and the names of other points that a rule reads. Read first: [`read`].
 
+use std::sync::Arc;
+
 use davy_points::{Life, PointIx, PointTable, Priority, Span};
 
 use crate::alarm::Level;
+use crate::language::expression::{self, Wanted};
 use crate::language::{
-    AlarmDef, Builder, Chatter, Faults, Keys, Kind, Names, OnBad, Rule, RuleIx, Selector, nearest,
-    plain,
+    AlarmDef, Builder, Chatter, Expression, Faults, Keys, Kind, Names, OnBad, Rule, RuleIx,
+    Selector, nearest, plain,
 };
 
 /// What rules are read against.
@@ -169,6 +172,16 @@ pub(super) fn missing(keys: &mut Keys<'_, '_>, key: &'static str, what: &str, f:
     }
 }
 
+/// Where a part of a text stands in the file: within the quotes, where the text stands there as it
+/// is; else the whole of it.
+fn within(text: &str, span: &Span, part: &Span, f: &Faults<'_>) -> Span {
+    let inside = span.start + 1..span.end.saturating_sub(1).max(span.start + 1);
+    match f.source.get(inside.clone()) == Some(text) {
+        true => inside.start + part.start..inside.start + part.end,
+        false => span.clone(),
+    }
+}
+
 impl Head<'_> {
     /// The points that it selects, in the order of the table.
     pub(super) fn points(&self, site: &Site<'_>, f: &mut Faults<'_>) -> Vec<PointIx> {
@@ -260,6 +273,43 @@ impl Head<'_> {
             );
         }
         same
+    }
+
+    /// An expression of the rule, read for each of its subjects, in their order. Faults are told.
+    pub(super) fn expressions(
+        &self,
+        text: &str,
+        span: &Span,
+        wanted: Wanted,
+        subjects: &[PointIx],
+        site: &Site<'_>,
+        f: &mut Faults<'_>,
+    ) -> Option<Vec<Arc<Expression>>> {
+        let tags = subjects.iter().map(|p| &*site.table.point(*p).tag);
+        // What selects nothing has its fault, and is read all the same for those of the text.
+        let captures: Vec<Option<&str>> = match subjects {
+            [] => vec![None],
+            _ => tags.map(|tag| self.capture(tag)).collect(),
+        };
+        match expression::each(text, wanted, site.names, captures.into_iter()) {
+            Ok(all) => {
+                // Only the first that another gateway reads is told.
+                let same = subjects.iter().zip(&all).all(|(p, e)| {
+                    let mut inputs = e.inputs().iter();
+                    inputs.all(|input| self.same_gateway(*input, span, *p, site, f))
+                });
+                same.then_some(all)
+            }
+            // Without a subject there is nothing that a * could stand for.
+            Err(_) if subjects.is_empty() && text.contains('*') => None,
+            Err(faults) => {
+                for fault in faults {
+                    let at = within(text, span, &fault.span, f);
+                    f.add("E313", at, fault.message, fault.hint);
+                }
+                None
+            }
+        }
     }
 
     /// The alarm `on` of a kind without limits.

@@ -6,7 +6,8 @@ use davy_points::{Life, Priority};
 
 use super::head::{Head, Site, missing};
 use crate::alarm::Level;
-use crate::language::{Builder, Faults, Keys, StuckSettings, expression, plain};
+use crate::language::expression::Wanted;
+use crate::language::{Builder, Faults, Keys, StuckSettings, plain};
 
 pub(super) fn read(
     mut head: Head<'_>,
@@ -41,29 +42,19 @@ pub(super) fn read(
             "give how long a value may stand still, like \"10m\"",
         );
     }
-    let witness = keys.text("while", f).and_then(|(text, span)| {
-        match expression::parse(text, site.names) {
-            Ok(e) => Some(std::sync::Arc::new(e)),
-            Err(fault) => {
-                // Within the quotes, where the text stands there as it is.
-                let inside = span.start + 1..span.end.saturating_sub(1).max(span.start + 1);
-                let literal = f.source.get(inside.clone()) == Some(text);
-                let at = if literal {
-                    inside.start + fault.span.start..inside.start + fault.span.end
-                } else {
-                    span
-                };
-                f.add("E313", at, fault.message, fault.hint);
-                None
-            }
-        }
-    });
+    let witness = keys.text("while", f);
     keys.finish(f);
     let points = head.points(site, f);
+    let witnesses = witness
+        .and_then(|(text, span)| head.expressions(text, &span, Wanted::Truth, &points, site, f));
     head.rule.stuck = Some(StuckSettings {
         epsilon: epsilon.map_or(0.0, |e| e.0),
         window_ns: window.map_or(1, |w| w.0),
-        witness,
+        witnesses: points
+            .iter()
+            .copied()
+            .zip(witnesses.into_iter().flatten())
+            .collect(),
     });
     let priority = head.priority.unwrap_or(Priority::HIGH);
     let (on, off) = (head.on_delay.unwrap_or(0), head.off_delay.unwrap_or(0));

@@ -11,6 +11,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 mod text;
+pub(crate) mod units;
 mod words;
 
 use std::path::PathBuf;

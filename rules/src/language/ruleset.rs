@@ -114,8 +114,8 @@ pub struct StuckSettings {
     pub epsilon: f64,
     /// Window in event time, ns.
     pub window_ns: i64,
-    /// Activity witness; none: always Unknown.
-    pub witness: Option<Arc<Expression>>,
+    /// Activity witness of each subject; none: always Unknown.
+    pub witnesses: BTreeMap<PointIx, Arc<Expression>>,
 }
 
 /// A rule: what its alarms have in common.
@@ -397,8 +397,20 @@ impl RuleSet {
             rule.trip,
         );
         if let Some(s) = &rule.stuck {
-            let witness = s.witness.as_ref().map_or("", |w| w.text());
-            let _ = write!(text, "|{:?}|{}|{witness}", s.epsilon, s.window_ns);
+            let witness = match def.subject {
+                Subject::Point(p) => s.witnesses.get(&p),
+                _ => None,
+            };
+            let words = witness.map_or("", |w| w.text());
+            let _ = write!(text, "|{:?}|{}|{words}", s.epsilon, s.window_ns);
+            // What a `*` stands for on this point.
+            for input in witness
+                .filter(|_| words.contains('*'))
+                .iter()
+                .flat_map(|w| w.inputs())
+            {
+                let _ = write!(text, "|{}", table.point(*input).tag);
+            }
         }
         let siblings: Vec<&AlarmDef> = match def.subject {
             Subject::Point(p) => {

@@ -102,8 +102,8 @@ while = \"abs(FT_102) > 5\"
             "E305 11:6 [\"stale\"] \"stale\" is the name of an implicit rule | choose another id",
             "E302 13:11 [\"0.02\"] `epsilon` is of type string | give a number",
             "E302 10:1 [[[stuck]]] `window` is missing | give how long a value may stand still, like \"10m\"",
-            "E313 14:14 [FT_102] no point is called `FT_102` | did you mean `FT_101`? Write - and . of a tag as _",
             "E306 12:10 [{ tag = \"LT-*\", hazard = \"TF4\" }] no point matches | each condition is met by some point, all of them by none: take one away",
+            "E313 14:14 [FT_102] no point is called `FT_102` | did you mean `FT_101`? Write - and . of a tag as _",
             "E301 15:3 [levels] unknown key `levels` | did you mean `level`?",
         ],
     );

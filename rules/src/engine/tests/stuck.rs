@@ -192,3 +192,33 @@ fn a_clock_step_is_no_window() {
     rig.run("5s LT=50");
     assert!(rig.lines().iter().any(|l| l.contains("frozen")));
 }
+
+/// One rule for a class of gauges: each has the witness that its `*` stands for.
+#[test]
+fn each_gauge_has_the_feed_of_its_own_tank() {
+    let points = ["LT-1A", "LT-2A", "FT-1", "FT-2"].map(plant::point);
+    let rules = compiled(
+        plant::table(points),
+        "[[stuck]]
+         id = \"frozen\"
+         select = { tag = \"LT-*A\" }
+         epsilon = 0.1
+         window = \"2s\"
+         while = \"abs(FT_*) > 5\"",
+    );
+    let (table, set) = &rules;
+    let rev = |name| set.rule_rev(set.alarm(set.find(name, table).expect("an alarm")), table);
+    assert_ne!(rev("frozen/LT-1A/on"), rev("frozen/LT-2A/on"));
+    check(
+        rules,
+        "0s FT-1=0; FT-2=10; LT-1A=50; LT-2A=50
+         1s FT-1=0; FT-2=10; LT-1A=50; LT-2A=50
+         2s FT-1=0; FT-2=10; LT-1A=50; LT-2A=50
+         3s FT-1=10; FT-2=0; LT-1A=50; LT-2A=50
+         4s FT-1=10; FT-2=0; LT-1A=50; LT-2A=50
+         5s FT-1=10; FT-2=0; LT-1A=50; LT-2A=50",
+        "2s frozen/LT-2A/on NORMAL>UNACK condition
+         3s frozen/LT-2A/on UNACK>RTN_UNACK returned
+         5s frozen/LT-1A/on NORMAL>UNACK condition",
+    );
+}
