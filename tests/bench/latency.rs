@@ -12,12 +12,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod devices;
+mod ear;
 #[path = "../e2e/harness/mod.rs"]
 mod harness;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use davy_points::ModbusTable;
@@ -26,11 +27,11 @@ use davy_simulator::field::broker::Broker;
 use davy_simulator::field::modbus_server::ModbusServer;
 use davy_simulator::field::registers::Image;
 use devices::{Site, SiteShape, percentile, size};
+use ear::{acknowledge, connect, subscribe};
 use harness::{Mosquitto, PATIENCE, Process, davy, wait_for};
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, QoS};
 
 const GAUGES: usize = 8;
-const TOPIC: &str = "davy/v1/bench/gw-1";
 
 /// An alarm as the subscriber saw it: which gauge, raised or returned, and when.
 struct Told {
@@ -173,60 +174,6 @@ fn provoke(gauges: &Gauges, told: &Receiver<Told>, poll: u64, alarms: usize) -> 
         }
     }
     latencies
-}
-
-/// A subscriber that says what it is told.
-fn subscribe(
-    runtime: &tokio::runtime::Runtime,
-    port: u16,
-    topic: &'static str,
-    read: impl Fn(&[u8], Instant) -> Option<Told> + Send + 'static,
-    tell: Sender<Told>,
-) {
-    let name = format!("ear-{topic}").replace('/', "-");
-    let (client, mut events) = connect(&name, port);
-    let (ready, subscribed) = channel();
-    runtime.spawn(async move {
-        client.subscribe(topic, QoS::AtLeastOnce).await.unwrap();
-        loop {
-            match events.poll().await {
-                Ok(Event::Incoming(Packet::SubAck(_))) => {
-                    let _ = ready.send(());
-                }
-                Ok(Event::Incoming(Packet::Publish(message))) => {
-                    if let Some(told) = read(&message.payload, Instant::now())
-                        && tell.send(told).is_err()
-                    {
-                        break;
-                    }
-                }
-                Ok(_) => {}
-                Err(_) => break,
-            }
-        }
-    });
-    subscribed.recv_timeout(PATIENCE).expect("a subscription");
-}
-
-fn connect(name: &str, port: u16) -> (AsyncClient, EventLoop) {
-    let options = MqttOptions::new(name, "127.0.0.1", port);
-    let (client, mut events) = AsyncClient::new(options, 256);
-    let mut network = events.network_options();
-    network.set_tcp_nodelay(true);
-    events.set_network_options(network);
-    (client, events)
-}
-
-/// The centre's word, without which the gateway stops after 256 records. On a connection of its
-/// own, as the centre has it.
-fn acknowledge(runtime: &tokio::runtime::Runtime, port: u16) -> impl Fn(u64) + Send + 'static {
-    let (client, mut events) = connect("acks", port);
-    runtime.spawn(async move { while events.poll().await.is_ok() {} });
-    move |seq| {
-        let acked = serde_json::json!({"v": 1, "owner": "gw-1", "seq": seq});
-        let topic = format!("{TOPIC}/acked");
-        let _ = client.try_publish(topic, QoS::AtLeastOnce, true, acked.to_string());
-    }
 }
 
 fn davy_run(
