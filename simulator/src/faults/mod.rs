@@ -173,6 +173,21 @@ pub enum InstrumentFault {
         /// How rarely.
         every: u32,
     },
+    /// It reads more with every hour.
+    Drift {
+        /// By how much an hour.
+        per_hour: f64,
+    },
+    /// Its readings scatter with this deviation, over the usual.
+    Noise(f64),
+    /// It reads no further than here; and, as a displacer that is wholly under does, from then on
+    /// less with every hour.
+    Saturated {
+        /// The last true reading.
+        at: f64,
+        /// By how much an hour it sinks.
+        sag_per_hour: f64,
+    },
 }
 
 #[cfg(test)]

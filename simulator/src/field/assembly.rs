@@ -17,14 +17,12 @@ use super::broker::{Broker, BrokerStats};
 use super::modbus_server::{ModbusServer, ServerStats};
 use super::mqtt_publisher::{MqttPublisher, PayloadShape, Readings};
 use super::registers::Image;
-use crate::faults::{FaultSwitch, InstrumentFault, LinkFault};
-use crate::plant::Plant;
+use crate::faults::{FaultSwitch, LinkFault};
+use crate::plant::{Plant, PlantError};
 use crate::scenarios::{Act, Story, Teller, Told};
 
 /// The plant's step.
 const STEP: Duration = Duration::from_millis(100);
-/// How long a value takes to return where the story does not say.
-const RETURN: Duration = Duration::from_secs(5);
 /// Acts that are kept for the log.
 const LOG: usize = 1000;
 
@@ -55,13 +53,18 @@ pub enum FieldError {
     #[error("the simulated field cannot start: {0}")]
     Io(#[from] io::Error),
     /// The story names what the site does not have, or would silence a Modbus tag alone.
-    #[error("scenario {story:?} names what this site does not have: {}", .missing.join(", "))]
+    #[error("scenario {story:?} names what this site does not have: {}{hint}", .missing.join(", "))]
     Story {
         /// Name of the story.
         story: String,
         /// Tags and sources.
         missing: Vec<String>,
+        /// Where it is told instead.
+        hint: String,
     },
+    /// A process model of the story cannot be wired to the site.
+    #[error("scenario {0:?}: {1}")]
+    Unit(String, PlantError),
 }
 
 /// A running field.
@@ -101,7 +104,12 @@ impl Field {
     pub fn start(devices: Vec<DeviceSpec>, story: Story, seed: u64) -> Result<Field, FieldError> {
         check(&devices, &story)?;
         let points: Vec<PointDef> = devices.iter().flat_map(|d| d.points.clone()).collect();
-        let mut plant = Plant::new(&points, seed);
+        let mut plant = if story.units.is_empty() {
+            Plant::new(&points, seed)
+        } else {
+            Plant::of_units(&points, seed, &story.units)
+                .map_err(|e| FieldError::Unit(story.name.clone(), e))?
+        };
         plant.set_speed(story.speed);
         let faults = devices
             .iter()
@@ -253,6 +261,12 @@ fn check(devices: &[DeviceSpec], story: &Story) -> Result<(), FieldError> {
             (!there).then(|| name.to_owned())
         })
         .collect();
+    // a model that moves nothing here belongs to another site
+    for unit in &story.units {
+        if !unit.shows.is_empty() && !unit.shows.keys().any(|name| tag(name, false)) {
+            missing.extend(unit.shows.keys().cloned());
+        }
+    }
     missing.sort();
     missing.dedup();
     if missing.is_empty() {
@@ -261,6 +275,12 @@ fn check(devices: &[DeviceSpec], story: &Story) -> Result<(), FieldError> {
         Err(FieldError::Story {
             story: story.name.clone(),
             missing,
+            hint: match &story.pack {
+                Some(pack) => format!(
+                    ". It is a story of the rule pack `{pack}`: `cargo test -p davy --test packs` tells it there"
+                ),
+                None => String::new(),
+            },
         })
     }
 }
@@ -363,7 +383,8 @@ impl Devices {
 
     /// One step: the story, the plant, the devices.
     fn turn(&self, teller: &mut Teller, shared: &Shared, now: Duration, step: Duration) {
-        for told in teller.due(now) {
+        let pace = teller.story().pace;
+        for told in teller.due(now.mul_f64(pace)) {
             self.act(&told.act, shared);
             tracing::info!(chapter = told.chapter, "{}", told.act);
             let mut log = lock(&shared.log);
@@ -374,7 +395,7 @@ impl Devices {
         }
         {
             let mut plant = lock(&shared.plant);
-            plant.step(step);
+            plant.step(step.mul_f64(pace));
             for wired in &self.modbus {
                 wired.lay(&plant);
             }
@@ -393,23 +414,6 @@ impl Devices {
     fn act(&self, act: &Act, shared: &Shared) {
         let mut plant = lock(&shared.plant);
         let done = match act {
-            Act::Flow {
-                gauge,
-                from,
-                flow,
-                until,
-            } => from
-                .map_or(Ok(()), |from| plant.set(gauge, from))
-                .and_then(|()| plant.flow(gauge, *flow, *until)),
-            Act::Set { tag, to } => plant.set(tag, *to),
-            Act::Ramp { tag, to, over } => plant.ramp(tag, *to, *over),
-            Act::Return { tag, over } => {
-                let over = if over.is_zero() { RETURN } else { *over };
-                plant.release(tag, over)
-            }
-            Act::Freeze(tag) => plant.fault(tag, InstrumentFault::Frozen),
-            Act::Fail(tag) => plant.fault(tag, InstrumentFault::Failed),
-            Act::Offset { tag, by } => plant.fault(tag, InstrumentFault::Offset(*by)),
             Act::Silence(name) => {
                 self.quiet(name, true, LinkFault::Silent);
                 Ok(())
@@ -421,11 +425,10 @@ impl Devices {
             Act::Restore(name) => {
                 self.quiet(name, false, LinkFault::None);
                 // a source is no instrument
-                let _ = plant.fault(name, InstrumentFault::None);
+                let _ = act.play(&mut plant);
                 Ok(())
             }
             Act::Calm => {
-                plant.calm();
                 for wired in &self.modbus {
                     wired.server.faults().clear();
                 }
@@ -435,8 +438,9 @@ impl Devices {
                         publisher.restore(Some(tag));
                     }
                 }
-                Ok(())
+                act.play(&mut plant)
             }
+            act => act.play(&mut plant),
         };
         if let Err(error) = done {
             tracing::warn!(%error, "the scenario asks for what the plant cannot do");

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use davy_points::{Binding, ModbusTable, ModbusType, PointDef};
+use davy_points::{Binding, ModbusTable, ModbusType, PointDef, Quality};
 
 use crate::faults::InstrumentFault;
 use crate::random::Seeded;
@@ -24,7 +24,22 @@ pub(super) struct Instrument {
     /// A model of a tank or a collector has set `process` in this step.
     driven: Option<f64>,
     chance: Seeded,
-    pub(super) fault: InstrumentFault,
+    fault: InstrumentFault,
+    /// Since the fault began; for a saturated one, since it had to read further than it can.
+    fault_s: f64,
+    /// A calibration or a bump test: what it reads is not the process's.
+    pub(super) test: bool,
+    /// The last reading would have been beyond the range.
+    beyond: bool,
+}
+
+/// How the plant lives: at the pace of a demo, or of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Waves of minutes, so that a visitor sees curves.
+    Demo,
+    /// Waves of hours, small: rates of change and alarms by trend see a plant at rest.
+    Life,
 }
 
 /// Normal course: a slow wave around a middle, with a period of its own.
@@ -57,7 +72,7 @@ enum Grip {
 }
 
 impl Instrument {
-    pub(super) fn new(def: &PointDef, seed: u64) -> Instrument {
+    pub(super) fn new(def: &PointDef, seed: u64, pace: Pace) -> Instrument {
         let mut chance = Seeded::for_name(seed, &def.tag);
         let discrete = is_discrete(def);
         let (low, high) = range(def, discrete);
@@ -67,34 +82,75 @@ impl Instrument {
         } else {
             normal_band(def, low, high, &mut chance)
         };
+        // instruments of one quantity (TT-901A, B, C) rest and wave together in life
+        let mut of_loop = Seeded::for_name(seed, loop_of(&def.tag));
+        let (middle, swing) = match pace {
+            Pace::Demo => (middle, swing),
+            Pace::Life if discrete => (middle, 0.0),
+            Pace::Life => (even(def, low, high, middle), swing * 0.15),
+        };
         let resolution = if discrete || span <= 0.0 {
             0.0
         } else {
             // a thousandth of the span, as a round number
             10_f64.powf((span / 1000.0).log10().floor())
         };
+        let (phase, period, noise) = match pace {
+            Pace::Demo => (
+                chance.between(0.0, std::f64::consts::TAU),
+                chance.between(90.0, 400.0),
+                (resolution * 0.8).min(swing * 0.25),
+            ),
+            Pace::Life => (
+                of_loop.between(0.0, std::f64::consts::TAU),
+                of_loop.between(7200.0, 18_000.0),
+                resolution * 0.8,
+            ),
+        };
         let mut instrument = Instrument {
             rest: Rest {
                 middle,
                 swing,
-                phase: chance.between(0.0, std::f64::consts::TAU),
-                pace: std::f64::consts::TAU / chance.between(90.0, 400.0),
+                phase,
+                pace: std::f64::consts::TAU / period,
                 discrete,
             },
             grip: Grip::Free,
             process: middle,
             reading: middle,
-            noise: (resolution * 0.8).min(swing * 0.25),
+            noise,
             resolution,
             low,
             high,
             driven: None,
             chance,
             fault: InstrumentFault::None,
+            fault_s: 0.0,
+            test: false,
+            beyond: false,
         };
         instrument.advance(0.0);
+        instrument.settle();
         instrument.read();
         instrument
+    }
+
+    pub(super) fn fault(&mut self, fault: InstrumentFault) {
+        self.fault = fault;
+        self.fault_s = 0.0;
+    }
+
+    /// What history would store with the last reading.
+    pub(super) fn quality(&self) -> Quality {
+        if self.reading.is_nan() {
+            Quality::BadSensorFailure
+        } else if self.test {
+            Quality::UncertainTest
+        } else if self.beyond {
+            Quality::UncertainRange
+        } else {
+            Quality::Good
+        }
     }
 
     pub(super) fn reading(&self) -> f64 {
@@ -152,6 +208,13 @@ impl Instrument {
     }
 
     pub(super) fn advance(&mut self, seconds: f64) {
+        let counts = match self.fault {
+            InstrumentFault::Saturated { at, .. } => self.process > at,
+            _ => true,
+        };
+        if counts {
+            self.fault_s += seconds;
+        }
         self.rest.phase = (self.rest.phase + seconds * self.rest.pace) % std::f64::consts::TAU;
         let rest = self.rest.middle + self.rest.swing * self.rest.phase.sin();
         self.process = match &mut self.grip {
@@ -181,16 +244,41 @@ impl Instrument {
         };
     }
 
-    pub(super) fn read(&mut self) {
+    /// After the models of a step: what one of them said is the process now.
+    pub(super) fn settle(&mut self) {
         if let Some(driven) = self.driven.take() {
             self.process = driven;
         }
+    }
+
+    pub(super) fn read(&mut self) {
         // drawn in every step, so that a fault does not shift the noise that follows it
         let noise = self.chance.normal() * self.noise;
         let strike = self.chance.bits();
-        let honest = self.shown(self.process + noise);
+        let believed = match self.fault {
+            InstrumentFault::Drift { per_hour } => self.process + per_hour * self.hours(),
+            InstrumentFault::Noise(deviation) => {
+                self.process + noise / self.noise.max(f64::MIN_POSITIVE) * deviation
+            }
+            InstrumentFault::Saturated { at, sag_per_hour } => {
+                if self.process > at {
+                    at - sag_per_hour * self.hours()
+                } else {
+                    self.process
+                }
+            }
+            _ => self.process,
+        };
+        let honest = self.shown(believed + noise);
+        let was_beyond = self.beyond;
+        // below the range is a dead zero until 3.8 mA, above it is a value that we do not know
+        self.beyond = !self.rest.discrete
+            && (believed + noise > self.high
+                || believed + noise < self.low - self.span() * NE43_BELOW);
+        if self.fault == InstrumentFault::Frozen {
+            self.beyond = was_beyond;
+        }
         self.reading = match self.fault {
-            InstrumentFault::None => honest,
             InstrumentFault::Frozen => self.reading,
             InstrumentFault::Failed => f64::NAN,
             InstrumentFault::Offset(by) => honest + by,
@@ -201,7 +289,12 @@ impl Instrument {
                     honest
                 }
             }
+            _ => honest,
         };
+    }
+
+    fn hours(&self) -> f64 {
+        self.fault_s / 3600.0
     }
 
     fn shown(&self, value: f64) -> f64 {
@@ -219,6 +312,27 @@ impl Instrument {
         } else {
             steps * self.resolution
         }
+    }
+}
+
+/// 3.8 mA: so much of the span below its low end (NAMUR NE43).
+const NE43_BELOW: f64 = 0.0125;
+
+/// The tag without its last letters: one loop.
+fn loop_of(tag: &str) -> &str {
+    tag.trim_end_matches(|c: char| c.is_ascii_alphabetic())
+}
+
+/// The middle of the band without its chance.
+fn even(def: &PointDef, low: f64, high: f64, chosen: f64) -> f64 {
+    let floor = def.limits.l.or(def.limits.ll);
+    let ceiling = def.limits.h.or(def.limits.hh);
+    let middle = (floor.unwrap_or(low) + ceiling.unwrap_or(high)) / 2.0;
+    // a class that rests at its low end was not put by chance
+    if floor.is_none() && chosen < low + (middle - low) * 0.5 {
+        chosen
+    } else {
+        middle
     }
 }
 

@@ -6,19 +6,23 @@
 
 mod collector;
 mod instrument;
+mod process;
 mod tag;
 mod tank;
+mod unit;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use davy_points::PointDef;
+use davy_points::{PointDef, Quality};
 
 use self::collector::Collector;
-use self::instrument::Instrument;
+use self::instrument::{Instrument, Pace};
 use self::tag::Tag;
 use self::tank::Tank;
+use self::unit::Units;
+pub use self::unit::{Shown, UnitSpec};
 use crate::faults::InstrumentFault;
 
 /// A whole site.
@@ -28,6 +32,7 @@ pub struct Plant {
     by_tag: HashMap<Arc<str>, usize>,
     tanks: Vec<Tank>,
     collectors: Vec<Collector>,
+    units: Units,
     /// Plant seconds for each second of the step, where contents move (levels): a tank takes a night
     /// to fill, and nobody watches a demo for a night.
     speed: f64,
@@ -42,6 +47,9 @@ pub enum PlantError {
     /// Only a level gauge has a tank to fill.
     #[error("{0} is no level gauge: there is no tank to fill or drain")]
     NoTank(String),
+    /// The story has no such model, or the model has nothing of that name to turn.
+    #[error("{0}")]
+    NoUnit(String),
 }
 
 impl Plant {
@@ -49,9 +57,27 @@ impl Plant {
     /// same readings, step for step.
     #[must_use]
     pub fn new(points: &[PointDef], seed: u64) -> Plant {
+        Plant::at(points, seed, Pace::Demo, Units::default())
+    }
+
+    /// A plant whose values move as in life, with the process models of a story. What no model and no
+    /// tank moves, rests: hours of small waves and an instrument's noise.
+    ///
+    /// # Errors
+    /// A model or a number that does not exist, or an instrument in another unit.
+    pub fn of_units(
+        points: &[PointDef],
+        seed: u64,
+        units: &[UnitSpec],
+    ) -> Result<Plant, PlantError> {
+        let units = Units::new(units, points, seed).map_err(PlantError::NoUnit)?;
+        Ok(Plant::at(points, seed, Pace::Life, units))
+    }
+
+    fn at(points: &[PointDef], seed: u64, pace: Pace, units: Units) -> Plant {
         let instruments: Vec<Instrument> = points
             .iter()
-            .map(|def| Instrument::new(def, seed))
+            .map(|def| Instrument::new(def, seed, pace))
             .collect();
         let by_tag = points
             .iter()
@@ -66,6 +92,7 @@ impl Plant {
             by_tag,
             tanks,
             collectors,
+            units,
             speed: 1.0,
         }
     }
@@ -77,6 +104,14 @@ impl Plant {
 
     /// Lets time pass and every instrument read.
     pub fn step(&mut self, dt: Duration) {
+        self.advance(dt);
+        for instrument in &mut self.instruments {
+            instrument.read();
+        }
+    }
+
+    /// Lets time pass and no instrument read: see [`Plant::read`].
+    pub fn advance(&mut self, dt: Duration) {
         let seconds = dt.as_secs_f64();
         for instrument in &mut self.instruments {
             instrument.advance(seconds);
@@ -87,9 +122,44 @@ impl Plant {
         for collector in &mut self.collectors {
             collector.advance(seconds, &mut self.instruments);
         }
+        self.units.advance(seconds, &mut self.instruments);
         for instrument in &mut self.instruments {
-            instrument.read();
+            instrument.settle();
         }
+    }
+
+    /// Lets one instrument, by its place among the points, read: the value (NaN: it has failed) and
+    /// its quality.
+    pub fn read(&mut self, point: usize) -> (f64, Quality) {
+        let instrument = &mut self.instruments[point];
+        instrument.read();
+        (instrument.reading(), instrument.quality())
+    }
+
+    /// What a model of the story holds: `t101.level_m`.
+    #[must_use]
+    pub fn quantity(&self, name: &str) -> Option<f64> {
+        self.units.quantity(name)
+    }
+
+    /// Turns an input of a model (`t101.inflow_m3h`) to a value in so much time.
+    ///
+    /// # Errors
+    /// No such model or input.
+    pub fn turn(&mut self, input: &str, to: f64, over: Duration) -> Result<(), PlantError> {
+        self.units
+            .turn(input, to, over.as_secs_f64())
+            .map_err(PlantError::NoUnit)
+    }
+
+    /// Marks an instrument as under test, or not.
+    ///
+    /// # Errors
+    /// No such tag.
+    pub fn test(&mut self, tag: &str, test: bool) -> Result<(), PlantError> {
+        let i = self.find(tag)?;
+        self.instruments[i].test = test;
+        Ok(())
     }
 
     /// What the instrument of this tag reads: noise, resolution and its fault included. NaN: it has
@@ -167,16 +237,18 @@ impl Plant {
     /// No such tag.
     pub fn fault(&mut self, tag: &str, fault: InstrumentFault) -> Result<(), PlantError> {
         let i = self.find(tag)?;
-        self.instruments[i].fault = fault;
+        self.instruments[i].fault(fault);
         Ok(())
     }
 
     /// Mends every instrument, stills every stream and lets every value go its normal course.
     pub fn calm(&mut self) {
         for instrument in &mut self.instruments {
-            instrument.fault = InstrumentFault::None;
+            instrument.fault(InstrumentFault::None);
+            instrument.test = false;
             instrument.release(5.0);
         }
+        self.units.begin_again();
         for tank in &mut self.tanks {
             tank.idle();
         }

@@ -1,25 +1,34 @@
 //! Stories: what happens to the plant and when, as data, with what must be said about it.
 //!
-//! Lives here: the form of a story, the embedded stories (`simulator/scenarios/*.toml`), and the
-//! teller that says what is due. May not live here: sockets, models; the field does what a story
-//! asks for. Read first: [`Story`], then [`Teller`].
+//! Lives here: the form of a story, the embedded stories (`simulator/scenarios/*.toml`), the teller
+//! that says what is due, and the replay that tells a story to the plant alone, as fast as it can. May
+//! not live here: sockets, models; the field does what a story asks for. Read first: [`Story`], then
+//! [`Teller`], [`Replay`].
 
 mod act;
+mod replay;
 mod teller;
+mod truth;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 pub use self::act::Act;
+pub use self::replay::{Heard, Replay, ReplayError};
 pub use self::teller::{Teller, Told};
+pub use self::truth::{Incident, Pattern};
+use crate::plant::{Shown, UnitSpec};
 
 /// The embedded stories: name and text.
-const STORIES: [(&str, &str); 2] = [
-    ("demo", include_str!("../../scenarios/demo.toml")),
-    ("quiet", include_str!("../../scenarios/quiet.toml")),
-];
+macro_rules! stories {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../scenarios/", $name, ".toml")))),*]
+    };
+}
+
+const STORIES: &[(&str, &str)] = &stories!["demo", "quiet", "buncefield", "normal-day",];
 
 /// A named story.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +39,18 @@ pub struct Story {
     pub title: String,
     /// How many times faster than life contents move.
     pub speed: f64,
+    /// How many seconds of the story a second of `davy demo` is. A replay is always as fast as it can.
+    pub pace: f64,
+    /// The rule pack that must warn of it, and whose site has its tags.
+    pub pack: Option<String>,
+    /// Instruments are read no oftener than this in a replay: a story of days.
+    pub poll: Duration,
+    /// Process models.
+    pub units: Vec<UnitSpec>,
+    /// What an incident demands of the rules.
+    pub incident: Option<Incident>,
+    /// Alarms that may come though nothing is wrong.
+    pub may: Vec<Pattern>,
     /// The first is told first; then, for ever, one after the other by the seed, never the same
     /// twice in a row.
     pub chapters: Vec<Chapter>,
@@ -109,18 +130,47 @@ impl Story {
                 file.schema
             )));
         }
-        let chapters = file
+        let chapters: Vec<Chapter> = file
             .chapter
             .into_iter()
             .map(ChapterFile::check)
+            .collect::<Result<_, _>>()
+            .map_err(StoryError::Malformed)?;
+        let length = chapters.iter().map(|c| c.length).sum();
+        let incident = file
+            .incident
+            .map(|incident| incident.check(length))
+            .transpose()
+            .map_err(StoryError::Malformed)?;
+        let poll = match &file.poll {
+            None => Duration::ZERO,
+            Some(text) => duration(text)
+                .ok_or_else(|| StoryError::Malformed(format!("poll {text:?} is no time")))?,
+        };
+        let may = file
+            .may
+            .iter()
+            .map(|text| Pattern::parse(text))
             .collect::<Result<_, _>>()
             .map_err(StoryError::Malformed)?;
         Ok(Story {
             name: file.name,
             title: file.title,
             speed: file.speed,
+            pace: file.pace,
+            pack: file.pack,
+            poll,
+            units: file.unit.into_iter().map(UnitFile::unit).collect(),
+            incident,
+            may,
             chapters,
         })
+    }
+
+    /// All chapters, once.
+    #[must_use]
+    pub fn length(&self) -> Duration {
+        self.chapters.iter().map(|c| c.length).sum()
     }
 
     /// Every tag and source that the story touches.
@@ -145,8 +195,75 @@ struct StoryFile {
     title: String,
     #[serde(default = "one")]
     speed: f64,
+    #[serde(default = "one")]
+    pace: f64,
+    pack: Option<String>,
+    poll: Option<String>,
+    #[serde(default)]
+    unit: Vec<UnitFile>,
+    incident: Option<truth::IncidentFile>,
+    #[serde(default)]
+    may: Vec<String>,
     #[serde(default)]
     chapter: Vec<ChapterFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnitFile {
+    name: String,
+    model: String,
+    #[serde(default)]
+    with: BTreeMap<String, f64>,
+    #[serde(default)]
+    from: BTreeMap<String, String>,
+    #[serde(default)]
+    shows: BTreeMap<String, ShownFile>,
+}
+
+/// `"level_m"`, or a table with a factor.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum ShownFile {
+    Plain(String),
+    Scaled(Scaled),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scaled {
+    of: String,
+    times: Option<f64>,
+    #[serde(default)]
+    plus: f64,
+}
+
+impl UnitFile {
+    fn unit(self) -> UnitSpec {
+        let shown = |file| match file {
+            ShownFile::Plain(of) => Shown {
+                of,
+                times: None,
+                plus: 0.0,
+            },
+            ShownFile::Scaled(s) => Shown {
+                of: s.of,
+                times: s.times,
+                plus: s.plus,
+            },
+        };
+        UnitSpec {
+            name: self.name,
+            model: self.model,
+            with: self.with,
+            from: self.from,
+            shows: self
+                .shows
+                .into_iter()
+                .map(|(tag, s)| (tag, shown(s)))
+                .collect(),
+        }
+    }
 }
 
 fn one() -> f64 {
@@ -210,17 +327,30 @@ impl ChapterFile {
     }
 }
 
-/// `250ms`, `5s`, `1.5s`, `2m`
+/// `250ms`, `5s`, `1.5s`, `2m`, `3h10m`, `2d`
 fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic())?);
-    let number: f64 = number.parse().ok()?;
-    let seconds = match unit {
-        "ms" => number / 1000.0,
-        "s" => number,
-        "m" => number * 60.0,
-        "h" => number * 3600.0,
-        _ => return None,
-    };
+    let mut seconds = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (number, tail) = rest.split_at(rest.find(|c: char| c.is_ascii_alphabetic())?);
+        let (unit, tail) = tail.split_at(
+            tail.find(|c: char| !c.is_ascii_alphabetic())
+                .unwrap_or(tail.len()),
+        );
+        let number: f64 = number.parse().ok()?;
+        seconds += match unit {
+            "ms" => number / 1000.0,
+            "s" => number,
+            "m" => number * 60.0,
+            "h" => number * 3600.0,
+            "d" => number * 86_400.0,
+            _ => return None,
+        };
+        rest = tail;
+    }
+    if text.is_empty() {
+        return None;
+    }
     Duration::try_from_secs_f64(seconds).ok()
 }
 
@@ -239,9 +369,9 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
         let said = Story::named("demno").unwrap_err().to_string();
-        assert_eq!(
-            said,
-            "there is no scenario \"demno\"; there are: demo, quiet"
+        assert!(
+            said.starts_with("there is no scenario \"demno\"; there are: demo, quiet, "),
+            "{said}"
         );
     }
 
