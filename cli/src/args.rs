@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Center(Site),
     /// Read a configuration directory and answer every fault at once.
     Check(Check),
+    /// Run the tests that stand beside the rules, and say what they have shown of each rule.
+    Test(Test),
     /// Look after the alarm journal.
     Journal(Journal),
     /// The JSON Schemas of the records that other programs read; without a name, their list.
@@ -92,6 +94,21 @@ pub(crate) struct Gateway {
 pub(crate) struct Check {
     /// Configuration directory.
     pub config: PathBuf,
+    /// Machine-readable.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Test {
+    /// Configuration directory.
+    pub config: PathBuf,
+    /// Only tests whose file or name holds this.
+    #[arg(long)]
+    pub only: Option<String>,
+    /// What no test has shown of a rule is a finding.
+    #[arg(long)]
+    pub require_coverage: bool,
     /// Machine-readable.
     #[arg(long)]
     pub json: bool,

@@ -99,6 +99,17 @@ pub(crate) fn to_json(faults: &[Diagnostic], texts: &[(PathBuf, String)]) -> Val
     json!({ "v": 1, "errors": errors, "warnings": warnings, "faults": list })
 }
 
+/// Line and column of a place, from 1, in characters; none where it is a file itself.
+pub(crate) fn line_column(
+    file: &Path,
+    span: &Span,
+    texts: &[(PathBuf, String)],
+) -> Option<(usize, usize)> {
+    let texts = Texts::new(texts);
+    let span = texts.place(file, span)?;
+    Some(texts.line_column(file, span.start))
+}
+
 type At = (String, Range<usize>);
 
 fn report<'a>(d: &Diagnostic, span: Span, texts: &Texts<'_>, color: bool) -> Report<'a, At> {

@@ -10,6 +10,7 @@ mod replay;
 mod run;
 mod schema;
 mod site;
+mod test;
 
 use std::process::ExitCode;
 
@@ -22,7 +23,7 @@ use args::{Args, Command};
 pub(crate) enum End {
     /// 0: good.
     Good,
-    /// 1: findings (a fault in a checked directory, a broken chain).
+    /// 1: findings (a fault in a checked directory, a failed test, a broken chain).
     Findings,
     /// 2: unusable input; the reason stands on stderr with its remedy.
     Unusable,
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Gateway(gateway) => run::main(&gateway.site, run::Part::Gateway(gateway.id)),
         Command::Center(center) => run::main(&center, run::Part::Center),
         Command::Check(check) => site::check(&check),
+        Command::Test(test) => test::main(&test),
         Command::Journal(journal) => journal::main(&journal),
         Command::Schema { name } => schema::main(name.as_deref()),
     }

@@ -55,6 +55,30 @@ pub(crate) fn read(dir: &Path) -> (Option<Site>, Faults) {
     )
 }
 
+/// Reads a directory for a verb that works on its rules: an error ends the command, and warnings
+/// are `davy check`'s to tell.
+pub(crate) fn load_quietly(dir: &Path) -> Result<(Site, Vec<(PathBuf, String)>), End> {
+    let (site, faults) = read(dir);
+    let Some(site) = site else {
+        eprint!(
+            "{}",
+            check::render(
+                &faults.faults,
+                &faults.texts,
+                std::io::stderr().is_terminal()
+            )
+        );
+        eprintln!(
+            "{}: {} error(s). Mend them first; `davy check {}` tells them again.",
+            dir.display(),
+            faults.errors(),
+            dir.display()
+        );
+        return Err(End::Unusable);
+    };
+    Ok((site, faults.texts))
+}
+
 /// Reads a directory to run it: faults go to stderr, and an error ends the command.
 pub(crate) fn load(dir: &Path) -> Result<Site, End> {
     let (site, faults) = read(dir);

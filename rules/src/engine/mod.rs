@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use davy_points::{Life, Mono, PointIx, PointTable, Quality, Timestamp, Value};
 
-use crate::alarm::{Eval, Event, Label, StandingAlarm, Transition};
+use crate::alarm::{Condition, Eval, Event, Label, StandingAlarm, Transition};
 use crate::language::{AlarmDef, AlarmIx, Kind, Rule, RuleSet, Subject};
 use state::{AlarmState, NEVER, PointState, SourceState};
 use timers::{Deadline, Timers};
@@ -180,6 +180,12 @@ impl Engine {
             .chain(self.orphans.iter())
             .map(|last| StandingAlarm { last: last.clone() })
             .collect()
+    }
+
+    /// Where an alarm stands, for whoever counts what tests have shown.
+    pub(crate) fn watched(&self, a: AlarmIx) -> (Condition, Eval) {
+        let state = &self.alarms[a.index()];
+        (state.condition(), state.eval())
     }
 
     fn announce_wake(&mut self) {

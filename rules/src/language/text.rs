@@ -247,7 +247,7 @@ fn to_f64(i: i64) -> f64 {
 }
 
 /// `250ms`, `5s`, `1.5m`, `2h`, `1d`.
-fn duration(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
     let text = text.trim();
     let unit_at = text
         .find(|c: char| c.is_ascii_alphabetic() || c == 'µ')

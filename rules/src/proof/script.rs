@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use davy_points::{Mono, NoData, PointTable, Quality, Sample, SourceEvent, Timestamp, Value};
 
-use crate::alarm::{Command, CommandResult, Eval, Transition, VERSION, Verb};
+use crate::alarm::{Command, CommandResult, Transition, VERSION, Verb};
 use crate::engine::{Engine, EngineImage, Envelope, Identity, Input, Output, Restored};
 use crate::language::RuleSet;
 
@@ -280,39 +280,7 @@ fn start(
 }
 
 pub(crate) fn line(t: &Transition) -> String {
-    let word = |v: serde_json::Value| v.as_str().unwrap_or("?").to_owned();
-    let json = |v: &dyn erased::Json| word(v.json());
-    let at = (t.recorded_at.0 - BASE) as f64 / 1e9;
-    let mut line = format!(
-        "{at}s {} {}>{} {}",
-        t.alarm,
-        json(&t.from),
-        json(&t.to),
-        json(&t.cause)
-    );
-    for f in &t.flags {
-        line.push(' ');
-        line.push_str(&json(f));
-    }
-    let after = &t.regions.after;
-    if after.eval == Eval::Unknown {
-        line.push_str(" unknown");
-    }
-    if after.open && !after.acked && !after.audible && !after.masked {
-        line.push_str(" silent");
-    }
-    line
-}
-
-mod erased {
-    pub(super) trait Json {
-        fn json(&self) -> serde_json::Value;
-    }
-    impl<T: serde::Serialize> Json for T {
-        fn json(&self) -> serde_json::Value {
-            serde_json::to_value(self).unwrap()
-        }
-    }
+    super::line::line(t, BASE)
 }
 
 /// `5s`, `0.25s`, `-3600s` in nanoseconds.
