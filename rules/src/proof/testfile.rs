@@ -125,7 +125,7 @@ pub(crate) fn read(
     }
     let mut keys = Keys::new(document.get_ref(), 0..0);
     match keys.number("schema", &mut f) {
-        Some((n, _)) if n == 1.0 => {}
+        Some((1.0, _)) => {}
         Some((n, span)) => {
             let said = format!("schema {n} is not one that this version reads");
             f.add("E303", span, said, "schema = 1");

@@ -333,3 +333,37 @@ fn a_thousand_readings_take_no_time() {
     assert_eq!(report.faults, []);
     assert!(report.verdicts[0].actual.len() > 5);
 }
+
+/// MANUAL.md 4.6 against what is read here. An unknown key lists all that are known.
+#[test]
+fn every_key_of_a_test_stands_in_the_manual() {
+    let manual = include_str!("../../../MANUAL.md");
+    let from = manual.find("### 4.6").unwrap();
+    let part = &manual[from..from + manual[from..].find("\n---").unwrap()];
+    let test = "name = \"t\"\nseries = { \"LT-101\" = \"1\" }\nexpect = []\n";
+    for text in [
+        format!("[[test]]\nqqqqqqqqqqqq = 1\n{test}"),
+        format!("[[test]]\nsteps = [{{ at = \"1s\", qqqqqqqqqqqq = 1 }}]\n{test}"),
+        format!("[[test]]\nsteps = [{{ at = \"1s\", ack = \"a/b/c\", qqqqqqqqqqqq = 1 }}]\n{test}"),
+        format!(
+            "[[test]]\nsteps = [{{ at = \"1s\", reload = \"tank.toml\", text = \"\", qqqqqqqqqqqq = 1 }}]\n{test}"
+        ),
+        "points = { \"LT-101\" = { qqqqqqqqqqqq = 1 } }\n".to_owned(),
+    ] {
+        let report = run(&text);
+        let hints: Vec<&str> = report.faults.iter().map(|d| &*d.hint).collect();
+        let list = hints
+            .iter()
+            .find_map(|h| h.strip_prefix("known here: "))
+            .unwrap_or_else(|| panic!("{text}: {hints:?}"));
+        for key in list.split(", ") {
+            let named = |by: char| {
+                part.split(by)
+                    .skip(1)
+                    .step_by(2)
+                    .any(|quoted| quoted.split_whitespace().any(|word| word == key))
+            };
+            assert!(named('`'), "{key} stands nowhere in 4.6");
+        }
+    }
+}
