@@ -64,6 +64,9 @@ pub(crate) struct Demo {
     /// Keep the state here; without it, in a folder that is removed at the end.
     #[arg(long)]
     pub data_dir: Option<PathBuf>,
+    /// Keep every input of both gateways' engines, to be replayed to the same transitions.
+    #[arg(long, requires = "data_dir")]
+    pub input_log: bool,
     /// Seed of the plant and of the story's variations.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

@@ -1,7 +1,7 @@
 //! `davy run`, `davy gateway`, `davy center`: the parts of a site, until they are told to stop.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,13 +82,19 @@ impl Parts {
 }
 
 /// Starts the parts of a site; the centre first, so that gateways find it.
+/// Where a start keeps its inputs. One for each start: a log that began in the middle of another
+/// would prove nothing.
+pub(crate) fn input_log_in(data_dir: &Path) -> PathBuf {
+    let started = jiff::Timestamp::now().as_millisecond();
+    data_dir.join(format!("input-{started}.log"))
+}
+
 pub(crate) async fn start(
     site: &Site,
     part: Part,
     data: PathBuf,
     input_log: bool,
 ) -> Result<Parts, String> {
-    let started = jiff::Timestamp::now().as_millisecond();
     let mut parts = Parts {
         center: None,
         gateways: Vec::new(),
@@ -136,8 +142,7 @@ pub(crate) async fn start(
             plan: Arc::clone(&site.plan),
             rules: Arc::clone(&site.rules),
             id: Arc::clone(&id),
-            // One for each start: a log that began in the middle of another would prove nothing.
-            input_log: input_log.then(|| data_dir.join(format!("input-{started}.log"))),
+            input_log: input_log.then(|| input_log_in(&data_dir)),
             data_dir,
         };
         match davy_gateway::start(config) {

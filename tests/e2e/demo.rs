@@ -25,6 +25,7 @@ fn the_story_happens_within_the_first_minute_and_nothing_is_lost() {
             "127.0.0.1:0",
             "--data-dir",
             data,
+            "--input-log",
         ]),
     );
     assert_eq!(demo.ended(), Some(0), "{:?}", demo.tail());
@@ -98,6 +99,41 @@ fn the_story_happens_within_the_first_minute_and_nothing_is_lost() {
         fs::metadata(root.path().join("site/points.csv")).is_ok(),
         "the site is there to be read"
     );
+    replays(root.path());
+}
+
+/// Both engines again, from their inputs, to the journals' bytes (`alarm-engine.md` 7.3).
+fn replays(root: &std::path::Path) {
+    let site = root.join("site");
+    let mut gateways = 0;
+    for folder in fs::read_dir(root.join("data")).unwrap() {
+        let folder = folder.unwrap().path();
+        let logs = fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path());
+        let is_log = |p: &std::path::PathBuf| p.extension().is_some_and(|e| e == "log");
+        for log in logs.filter(is_log) {
+            gateways += 1;
+            let id = folder.file_name().unwrap().to_str().unwrap();
+            let mut p = Process::spawn(
+                "replay",
+                &mut davy(&[
+                    "journal",
+                    "replay",
+                    site.to_str().unwrap(),
+                    "--id",
+                    id,
+                    "--log",
+                    log.to_str().unwrap(),
+                    "--data-dir",
+                    folder.to_str().unwrap(),
+                ]),
+            );
+            let code = p.ended();
+            let said = p.tail().join("\n");
+            assert_eq!(code, Some(0), "{id}: {said}");
+            assert!(said.contains("byte for byte"), "{id}: {said}");
+        }
+    }
+    assert_eq!(gateways, 2, "a log of each gateway");
 }
 
 #[test]

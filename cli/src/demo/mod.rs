@@ -21,7 +21,7 @@ use davy_simulator::field::{DeviceKind, DeviceSpec, Field, PayloadShape};
 use davy_simulator::scenarios::Story;
 use rust_embed::RustEmbed;
 
-use crate::run::{LAST_THREADS, Parts, Signals, unusable};
+use crate::run::{LAST_THREADS, Parts, Signals, input_log_in, unusable};
 use crate::site::{self, Site};
 use crate::{End, args};
 
@@ -70,7 +70,7 @@ async fn run(args: &args::Demo, story: Story, home: &Home) -> End {
         Ok(field) => field,
         Err(error) => return unusable(&error.to_string()),
     };
-    let parts = match start(&site, &field, home, args.listen).await {
+    let parts = match start(&site, &field, home, args).await {
         Ok(parts) => parts,
         Err(why) => {
             field.stop().await;
@@ -171,7 +171,7 @@ async fn start(
     site: &Site,
     field: &Field,
     home: &Home,
-    listen: SocketAddr,
+    args: &args::Demo,
 ) -> Result<Parts, String> {
     let mut plan = Plan::clone(&site.plan);
     let broker = field.broker();
@@ -198,7 +198,7 @@ async fn start(
     let center = davy_center::start(CenterConfig {
         plan: Arc::new(plan.clone()),
         data_dir: home.data.join("center"),
-        listen,
+        listen: args.listen,
     })
     .await
     .map_err(|e| e.to_string())?;
@@ -209,12 +209,13 @@ async fn start(
         gateways: Vec::new(),
     };
     for gateway in &plan.gateways {
+        let data_dir = home.data.join(&*gateway.id);
         let started = davy_gateway::start(GatewayConfig {
             plan: Arc::clone(&plan),
             rules: Arc::clone(&site.rules),
             id: Arc::clone(&gateway.id),
-            data_dir: home.data.join(&*gateway.id),
-            input_log: None,
+            input_log: args.input_log.then(|| input_log_in(&data_dir)),
+            data_dir,
         });
         match started {
             Ok(gateway) => parts.gateways.push(gateway),
