@@ -9,9 +9,11 @@
 
 mod deviation;
 mod discrete;
+mod geometry;
 mod head;
 mod ladder;
 mod level;
+mod mass_balance;
 mod moments;
 mod quality;
 mod rate;
@@ -19,6 +21,7 @@ mod stale;
 mod stuck;
 #[cfg(test)]
 mod trial;
+mod window;
 
 use std::fmt::Debug;
 
@@ -135,6 +138,7 @@ const KINDS: &[(Kind, Read)] = &[
     (Kind::Deviation, deviation::read),
     (Kind::Discrete, discrete::read),
     (Kind::Rate, rate::read),
+    (Kind::MassBalance, mass_balance::read),
 ];
 
 /// Every kind that a file may hold.

@@ -25,7 +25,7 @@ pub(crate) use expression::Names;
 pub(crate) use nearest::nearest;
 pub(crate) use ruleset::{Builder, Derived, default_priority, plain, table_limit};
 pub(crate) use select::Selector;
-pub(crate) use text::{Faults, Keys, duration, wrong_type};
+pub(crate) use text::{Faults, Keys, duration, number_in, wrong_type};
 
 pub use expression::Expression;
 pub(crate) use expression::Kleene;

@@ -96,15 +96,11 @@ impl<'t, 'i> Keys<'t, 'i> {
 
     pub(crate) fn number(&mut self, key: &'static str, f: &mut Faults<'_>) -> Option<At<f64>> {
         let v = self.raw(key)?;
-        let number = match v.get_ref() {
-            DeValue::Integer(i) => i64::from_str_radix(i.as_str(), i.radix()).ok().map(to_f64),
-            DeValue::Float(x) => x.as_str().parse::<f64>().ok(),
-            _ => {
-                wrong_type(f, key, v, "a number");
-                return None;
-            }
-        };
-        match number.filter(|n| n.is_finite()) {
+        if !matches!(v.get_ref(), DeValue::Integer(_) | DeValue::Float(_)) {
+            wrong_type(f, key, v, "a number");
+            return None;
+        }
+        match number_in(v.get_ref()) {
             Some(n) => Some((n, v.span())),
             None => {
                 f.add(
@@ -239,6 +235,16 @@ pub(crate) fn wrong_type(f: &mut Faults<'_>, key: &str, v: &Spanned<DeValue<'_>>
         format!("`{key}` is of type {}", v.get_ref().type_str()),
         format!("give {wanted}"),
     );
+}
+
+/// A finite number.
+pub(crate) fn number_in(v: &DeValue<'_>) -> Option<f64> {
+    let number = match v {
+        DeValue::Integer(i) => i64::from_str_radix(i.as_str(), i.radix()).ok().map(to_f64),
+        DeValue::Float(x) => x.as_str().parse::<f64>().ok(),
+        _ => None,
+    };
+    number.filter(|n| n.is_finite())
 }
 
 #[allow(clippy::cast_precision_loss)] // a limit above 2^53 has no use for its last bit

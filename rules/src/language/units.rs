@@ -101,7 +101,6 @@ impl Unit {
 
     /// What a number in this unit is multiplied by to be in the other; none where they measure
     /// different things.
-    #[cfg_attr(not(test), allow(dead_code))] // for kinds that compute in SI units
     pub(crate) fn factor_to(&self, other: &Unit) -> Option<f64> {
         Some(match self.scale_to(other)? {
             Scale::Same => 1.0,
