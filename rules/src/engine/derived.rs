@@ -207,7 +207,7 @@ impl Engine {
             finding,
             Finding::Number { good: true, .. } | Finding::Truth { good: true, .. }
         );
-        self.overlay_instance(i.alarms.clone(), known, &m);
+        self.overlay_instance(n, known, &m);
         for a in i.alarms.clone().map(AlarmIx) {
             let verdict = self.verdict_on(a, finding);
             let wording = verdict == Verdict::Enter && !self.alarms[a.index()].is_active();
@@ -218,7 +218,9 @@ impl Engine {
             self.apply(a, verdict, &m);
         }
         self.settle(i.alarms.clone(), &m);
-        let any_bad = self.derived[n].inputs.iter().any(|q| q.is_bad());
+        // What has not come yet is told by the start, and by `stale` once it is overdue.
+        let lost = |q: &Quality| q.is_bad() && *q != Quality::BadWaiting;
+        let any_bad = self.derived[n].inputs.iter().any(lost);
         for a in self.others(i.subject).map(AlarmIx) {
             let def = *self.def(a);
             if def.rule != i.rule {
@@ -227,6 +229,14 @@ impl Engine {
             match def.level {
                 // 3.4: policy `alarm`.
                 Level::Bad => {
+                    if any_bad && !self.alarms[a.index()].is_active() {
+                        let inputs = i.inputs.iter().zip(&self.derived[n].inputs);
+                        let tags = inputs.filter(|(_, q)| lost(q));
+                        let tags: Vec<&str> =
+                            tags.map(|(p, _)| &*self.table.point(*p).tag).collect();
+                        let words = tags.join("、");
+                        self.alarms[a.index()].live().detail = Some(words);
+                    }
                     let verdict = match (any_bad, worst.is_good()) {
                         (true, _) => Verdict::Enter,
                         (false, true) => Verdict::Exit,
@@ -279,19 +289,28 @@ impl Engine {
 
     /// UNKNOWN of a derived alarm has records only while it stands: what is at rest and cannot be
     /// judged is told by what its inputs are blind for.
-    fn overlay_instance(&mut self, alarms: std::ops::Range<u32>, known: bool, m: &Moment) {
+    fn overlay_instance(&mut self, n: usize, known: bool, m: &Moment) {
         let (eval, event) = match known {
             true => (Eval::Known, Event::Seen),
             false => (Eval::Unknown, Event::Blinded),
         };
-        for a in alarms.map(AlarmIx) {
+        for a in self.rules.instances[n].alarms.clone().map(AlarmIx) {
             let state = &mut self.alarms[a.index()];
             if state.eval() == eval {
                 continue;
             }
             match &mut state.live {
                 Some(live) if live.regions.open => {
+                    // Of an alarm that goes blind: what the judge lacks; then again as it was raised.
+                    let raised = live.detail.clone();
+                    let lacks = (!known).then(|| self.derived[n].judge.words()).flatten();
+                    if lacks.is_some() {
+                        live.detail = lacks;
+                    }
                     self.transit(a, event, m, None);
+                    if let Some(live) = &mut self.alarms[a.index()].live {
+                        live.detail = raised;
+                    }
                 }
                 Some(live) => live.regions.eval = eval,
                 None => state.unknown = !known,

@@ -170,8 +170,13 @@ impl Engine {
             match def.subject {
                 Subject::Point(p) => {
                     let point = self.table.point(p);
-                    let (unit, about) = match self.rules.instance_of(a) {
-                        Some((_, i)) => {
+                    // `bad` and `loss_of_view` of a deriving rule stand outside its ladder.
+                    let instance = match def.level {
+                        Level::Bad | Level::LossOfView => self.rules.instance_on(def.rule, p),
+                        _ => self.rules.instance_of(a).map(|(_, i)| i),
+                    };
+                    let (unit, about) = match instance {
+                        Some(i) => {
                             alarm_words = self.words_of(a);
                             (&i.unit, About::Derived(point, &i.what, &i.unit))
                         }

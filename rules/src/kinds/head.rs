@@ -119,7 +119,7 @@ fn chatter(keys: &mut Keys<'_, '_>, f: &mut Faults<'_>) -> Option<Chatter> {
     let mut k = keys.table("chatter", "{ count = 3, window = \"60s\" }", f)?;
     if let Some((n, span)) = k.number("count", f) {
         match n {
-            n if n >= 2.0 && n <= 100.0 && n.fract() == 0.0 => guard.count = n as usize,
+            n if (2.0..=100.0).contains(&n) && n.fract() == 0.0 => guard.count = n as usize,
             _ => {
                 f.add(
                     "E311",

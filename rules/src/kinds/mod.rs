@@ -9,6 +9,7 @@
 
 mod deviation;
 mod discrete;
+mod expression;
 mod geometry;
 mod head;
 mod ladder;
@@ -139,6 +140,7 @@ const KINDS: &[(Kind, Read)] = &[
     (Kind::Discrete, discrete::read),
     (Kind::Rate, rate::read),
     (Kind::MassBalance, mass_balance::read),
+    (Kind::Expression, expression::read),
 ];
 
 /// Every kind that a file may hold.

@@ -12,7 +12,6 @@ pub(crate) enum Wanted {
     /// True or false: `when`, `while`.
     Truth,
     /// A number: `value`.
-    #[cfg_attr(not(test), allow(dead_code))]
     Number,
 }
 

@@ -12,6 +12,15 @@ pub(crate) enum Kleene {
 }
 
 impl Kleene {
+    /// None: not known.
+    pub(crate) fn known(self) -> Option<bool> {
+        match self {
+            Kleene::True => Some(true),
+            Kleene::False => Some(false),
+            Kleene::Unknown => None,
+        }
+    }
+
     pub(crate) fn and(self, other: Kleene) -> Kleene {
         match (self, other) {
             (Kleene::False, _) | (_, Kleene::False) => Kleene::False,

@@ -38,6 +38,8 @@ pub struct Expression {
     code: Box<[Op]>,
     inputs: Box<[PointIx]>,
     gives: Gives,
+    /// Its unit was made by multiplying or dividing.
+    made: bool,
 }
 
 /// What an expression says.
@@ -75,8 +77,6 @@ impl Expression {
     }
 }
 
-// For the kinds that compute with numbers and say which inputs they lack.
-#[cfg_attr(not(test), allow(dead_code))]
 impl Expression {
     /// What it says.
     pub(crate) fn gives(&self) -> &Gives {
@@ -90,28 +90,36 @@ impl Expression {
         Some(judge::run(&self.code, read)).filter(|v| v.is_finite())
     }
 
-    /// The inputs that made it Unknown, in the order of the text: those that are not known and
-    /// mattered; where all are known, those whose values left the numbers (`1 / x` at zero).
-    /// Empty where it is known.
-    pub(crate) fn blind_to(&self, read: &impl Fn(usize) -> Option<f64>) -> Vec<PointIx> {
-        let slots = judge::causes(&self.code, read);
-        slots.into_iter().map(|s| self.inputs[s]).collect()
+    /// The inputs that made it Unknown, by their places in [`Expression::inputs`], in order: those
+    /// that are not known and mattered; where all are known, those whose values left the numbers
+    /// (`1 / x` at zero). Empty where it is known.
+    pub(crate) fn blind_slots(&self, read: &impl Fn(usize) -> Option<f64>) -> Vec<usize> {
+        judge::causes(&self.code, read)
+    }
+
+    /// Whether the unit of its number was made by multiplying or dividing.
+    pub(crate) fn has_made_unit(&self) -> bool {
+        self.made
     }
 
     /// The same, its number brought to another unit; none where that measures something else.
-    pub(crate) fn in_unit(mut self, unit: &Unit) -> Option<Expression> {
+    pub(crate) fn in_unit(&self, unit: &Unit) -> Option<Expression> {
         let Gives::Number(from) = &self.gives else {
             return None;
         };
+        let mut code = self.code.to_vec();
         if let Some(from) = from
             && let Some(op) = types::scaling(from.scale_to(unit)?)
         {
-            let mut code = self.code.into_vec();
             code.push(op);
-            self.code = code.into();
         }
-        self.gives = Gives::Number(Some(unit.clone()));
-        Some(self)
+        Some(Expression {
+            text: self.text.clone(),
+            code: code.into(),
+            inputs: self.inputs.clone(),
+            gives: Gives::Number(Some(unit.clone())),
+            made: false,
+        })
     }
 }
 

@@ -78,8 +78,8 @@ pub(super) fn read(
         context,
         program,
     };
-    let gives = match p.whole(truth) {
-        Ok(gives) => gives,
+    let (gives, made) = match p.whole(truth) {
+        Ok(said) => said,
         Err(fault) => {
             p.program.faults.push(fault);
             return Err(p.program.faults);
@@ -105,6 +105,7 @@ pub(super) fn read(
         code: code.into(),
         inputs: inputs.into(),
         gives,
+        made,
     })
 }
 
@@ -127,7 +128,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn whole(&mut self, truth: bool) -> Result<Gives, Fault> {
+    fn whole(&mut self, truth: bool) -> Result<(Gives, bool), Fault> {
         let root = self.expr()?;
         if let Some((token, span)) = self.tokens.get(self.at) {
             let hint = match token {
@@ -143,10 +144,10 @@ impl Parser<'_> {
         }
         if truth {
             self.program.truth(root);
-            return Ok(Gives::Truth);
+            return Ok((Gives::Truth, false));
         }
         let root = self.program.number(root);
-        Ok(Gives::Number(root.unit().cloned()))
+        Ok((Gives::Number(root.unit().cloned()), root.has_made_unit()))
     }
 
     fn sign(&mut self, any: &[&'static str]) -> Option<&'static str> {
@@ -176,7 +177,7 @@ impl Parser<'_> {
         self.deeper()?;
         let other = self.expr()?;
         self.depth -= 1;
-        Ok(self.program.select(condition, then, other))
+        Ok(self.program.select(&condition, then, other))
     }
 
     /// Operators that bind at least as tightly as `least`, from the left.
@@ -193,8 +194,8 @@ impl Parser<'_> {
             left = match operator {
                 Operator::Two(two) => match two {
                     Two::And | Two::Or => program.and_or(two, left, right),
-                    Two::Mul | Two::Div => program.product(two, left, right),
-                    Two::Add | Two::Sub | Two::Rem => program.alike_two(two, left, right),
+                    Two::Mul | Two::Div => program.product(two, &left, &right),
+                    Two::Add | Two::Sub | Two::Rem => program.alike_two(two, &left, right),
                     _ => program.compare(two, left, right),
                 },
                 Operator::In => left,
@@ -257,7 +258,7 @@ impl Parser<'_> {
         self.depth -= 1;
         self.close(&open, "]", "this list is not closed")?;
         let span = start..self.before();
-        Ok(self.program.end_within(x, span))
+        Ok(self.program.end_within(&x, span))
     }
 
     fn unary(&mut self) -> Result<Node, Fault> {
@@ -366,7 +367,7 @@ impl Parser<'_> {
         while self.sign(&[","]).is_some() {
             more = true;
             let next = self.expr()?;
-            node = self.program.alike_two(two, node, next);
+            node = self.program.alike_two(two, &node, next);
         }
         self.close(span, ")", "this parenthesis is not closed")?;
         let span = span.start..self.before();

@@ -521,11 +521,11 @@ fn blindness_names_its_causes() {
     let blind = |text: &str, values: Values<'_>| -> Vec<String> {
         let e = parse(text, &Names::of(&table), None).unwrap_or_else(|f| panic!("{text}: {f:?}"));
         let read = |slot: usize| value_of(&table, e.inputs()[slot], values);
-        let causes = e.blind_to(&read);
+        let causes = e.blind_slots(&read);
         assert_eq!(causes.is_empty(), e.truth(&read) != Unknown, "{text}");
         causes
             .iter()
-            .map(|p| table.point(*p).tag.to_string())
+            .map(|slot| table.point(e.inputs()[*slot]).tag.to_string())
             .collect()
     };
     assert_eq!(blind("FT_102 > 5 && FT_101 > 5", &[]), ["FT-102", "FT-101"]);
@@ -709,7 +709,7 @@ proptest! {
                             true => e.truth(&read) != Unknown,
                             false => e.number(&read).is_some(),
                         };
-                        prop_assert_eq!(e.blind_to(&read).is_empty(), known, "{}", text);
+                        prop_assert_eq!(e.blind_slots(&read).is_empty(), known, "{}", text);
                     }
                     Err(faults) => for f in faults {
                         prop_assert!(text.get(f.span.clone()).is_some(), "{}: {:?}", text, f);

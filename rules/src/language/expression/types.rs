@@ -49,6 +49,10 @@ impl Node {
         matches!(self.is, Is::Truth)
     }
 
+    pub(super) fn has_made_unit(&self) -> bool {
+        matches!(&self.is, Is::Number(m) if m.made)
+    }
+
     /// Its unit, of a number.
     pub(super) fn unit(&self) -> Option<&Unit> {
         match &self.is {
@@ -318,9 +322,9 @@ impl Program {
     }
 
     /// `+`, `-`, `%`, min, max: of one dimension.
-    pub(super) fn alike_two(&mut self, two: Two, a: Node, mut b: Node) -> Node {
-        let (span, constant) = (a.span.start..b.span.end, both_constant(&a, &b));
-        let ok = self.as_number(&a);
+    pub(super) fn alike_two(&mut self, two: Two, a: &Node, mut b: Node) -> Node {
+        let (span, constant) = (a.span.start..b.span.end, both_constant(a, &b));
+        let ok = self.as_number(a);
         if !self.as_number(&b) || !ok {
             return self.faulty(span);
         }
@@ -333,7 +337,7 @@ impl Program {
         if two == Two::Rem && b.constant == Some(0.0) {
             return self.by_zero(b.span);
         }
-        let Some(measure) = self.alike(&a, &mut b, what) else {
+        let Some(measure) = self.alike(a, &mut b, what) else {
             return self.faulty(span);
         };
         self.code.push(Op::Two(two));
@@ -343,7 +347,8 @@ impl Program {
             is: Is::Number(measure),
             whole,
             contact: false,
-            ..a
+            start: a.start,
+            constant: None,
         };
         self.settle(node, constant)
     }
@@ -357,10 +362,10 @@ impl Program {
     }
 
     /// `*` and `/`: units are multiplied and divided.
-    pub(super) fn product(&mut self, two: Two, a: Node, b: Node) -> Node {
-        let (span, constant) = (a.span.start..b.span.end, both_constant(&a, &b));
-        let ok = self.as_number(&a);
-        if !self.as_number(&b) || !ok {
+    pub(super) fn product(&mut self, two: Two, a: &Node, b: &Node) -> Node {
+        let (span, constant) = (a.span.start..b.span.end, both_constant(a, b));
+        let ok = self.as_number(a);
+        if !self.as_number(b) || !ok {
             return self.faulty(span);
         }
         let (Is::Number(ma), Is::Number(mb)) = (&a.is, &b.is) else {
@@ -368,7 +373,7 @@ impl Program {
         };
         let divides = two == Two::Div;
         if divides && b.constant == Some(0.0) {
-            return self.by_zero(b.span);
+            return self.by_zero(b.span.clone());
         }
         let whole = a.whole && b.whole;
         if divides && whole {
@@ -418,7 +423,8 @@ impl Program {
             is: Is::Number(measure),
             whole,
             contact: false,
-            ..a
+            start: a.start,
+            constant: None,
         };
         self.settle(node, constant)
     }
@@ -508,7 +514,7 @@ impl Program {
         }
     }
 
-    pub(super) fn end_within(&mut self, x: Node, span: Span) -> Node {
+    pub(super) fn end_within(&mut self, x: &Node, span: Span) -> Node {
         if x.is_faulty() {
             return self.faulty(span);
         }
@@ -519,13 +525,14 @@ impl Program {
             is: Is::Truth,
             whole: false,
             contact: false,
-            ..x
+            start: x.start,
+            constant: None,
         };
         self.settle(node, constant)
     }
 
     /// `c ? a : b`, the last three of the program; `c` is a truth already.
-    pub(super) fn select(&mut self, c: Node, mut a: Node, mut b: Node) -> Node {
+    pub(super) fn select(&mut self, c: &Node, mut a: Node, mut b: Node) -> Node {
         let span = c.span.start..b.span.end;
         if c.is_faulty() || a.is_faulty() || b.is_faulty() {
             return self.faulty(span);
@@ -553,7 +560,8 @@ impl Program {
             is,
             whole,
             contact,
-            ..c
+            start: c.start,
+            constant: None,
         };
         self.settle(node, constant)
     }
