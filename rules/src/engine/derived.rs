@@ -119,7 +119,7 @@ impl Engine {
         for (n, _) in watchers {
             // A point in two places of one rule is judged once.
             if last != Some(n) {
-                self.evaluate(n, m);
+                self.evaluate(n, m, q.is_good());
                 last = Some(n);
             }
         }
@@ -168,11 +168,11 @@ impl Engine {
         };
         let subject = self.rules.instances[n].subject;
         let m = self.at_point(subject, due, self.points[subject.index()].quality);
-        self.evaluate(n, &m);
+        self.evaluate(n, &m, false);
     }
 
-    /// Asks a judge, and does what follows from its answer.
-    fn evaluate(&mut self, n: usize, m: &Moment) {
+    /// Asks a judge, and does what follows from its answer; `proof`: a Good sample has come.
+    fn evaluate(&mut self, n: usize, m: &Moment, proof: bool) {
         let rules = self.rules.clone();
         let i = &rules.instances[n];
         let d = &mut self.derived[n];
@@ -187,7 +187,7 @@ impl Engine {
         }
         let worst = d.inputs.iter().fold(Quality::Good, |w, q| w.worst(*q));
         let value = match finding {
-            Finding::Number { value, .. } => Value::F64(value),
+            Finding::Number { value, .. } | Finding::Band { value, .. } => Value::F64(value),
             Finding::Truth { .. } | Finding::Unknown => {
                 super::finite(&self.points[i.subject.index()].value)
             }
@@ -195,21 +195,21 @@ impl Engine {
         let m = Moment {
             value,
             quality: match finding {
-                Finding::Number { good: true, .. } | Finding::Truth { good: true, .. } => {
-                    Quality::Good
-                }
+                f if f.is_good() => Quality::Good,
                 _ if worst.is_good() => Quality::UncertainLastUsable,
                 _ => worst,
             },
             ..m.clone()
         };
-        let known = matches!(
-            finding,
-            Finding::Number { good: true, .. } | Finding::Truth { good: true, .. }
-        );
+        let known = finding.is_good();
         self.overlay_instance(n, known, &m);
         for a in i.alarms.clone().map(AlarmIx) {
             let verdict = self.verdict_on(a, finding);
+            // 8.4, 3.3: only the arrival of a Good sample returns or cancels anything; what an
+            // instant or a loss leaves true by itself is no proof.
+            if verdict == Verdict::Exit && !proof {
+                continue;
+            }
             let wording = verdict == Verdict::Enter && !self.alarms[a.index()].is_active();
             if wording {
                 let words = self.derived[n].judge.words();
@@ -245,7 +245,7 @@ impl Engine {
                     self.apply(a, verdict, &m);
                 }
                 // 8.19: returns with the first thing that is known again.
-                Level::LossOfView if known => self.apply(a, Verdict::Exit, &m),
+                Level::LossOfView if known && proof => self.apply(a, Verdict::Exit, &m),
                 _ => {}
             }
         }
@@ -268,7 +268,13 @@ impl Engine {
         let def = self.def(a);
         match finding {
             Finding::Unknown => Verdict::Blind,
-            Finding::Truth { holds: true, .. } => Verdict::Enter,
+            Finding::Truth { holds: true, .. } | Finding::Band { enters: true, .. } => {
+                Verdict::Enter
+            }
+            Finding::Band { leaves, good, .. } => match leaves && good {
+                true => Verdict::Exit,
+                false => Verdict::Between { good },
+            },
             Finding::Truth { good: true, .. } => Verdict::Exit,
             Finding::Truth { .. } => Verdict::Between { good: false },
             Finding::Number { value, good } => {

@@ -20,6 +20,7 @@ mod quality;
 mod rate;
 mod stale;
 mod stuck;
+mod time_to_limit;
 #[cfg(test)]
 mod trial;
 mod window;
@@ -72,6 +73,18 @@ pub(crate) enum Finding {
         /// All of it rests on Good input.
         good: bool,
     },
+    /// A number that the judge holds against the limit of its one alarm itself: it has entered,
+    /// it has left, or it lies between.
+    Band {
+        /// Finite.
+        value: f64,
+        /// The alarm may be raised.
+        enters: bool,
+        /// The alarm may return, where it is good.
+        leaves: bool,
+        /// All of it rests on Good input.
+        good: bool,
+    },
     /// The condition itself.
     Truth {
         /// It holds.
@@ -81,6 +94,18 @@ pub(crate) enum Finding {
     },
     /// Too little is known (3.12).
     Unknown,
+}
+
+impl Finding {
+    /// Known, and all of it rests on Good input.
+    pub(crate) fn is_good(&self) -> bool {
+        match self {
+            Finding::Number { good, .. }
+            | Finding::Band { good, .. }
+            | Finding::Truth { good, .. } => *good,
+            Finding::Unknown => false,
+        }
+    }
 }
 
 /// What a rule makes of its inputs, for one subject. Pure; its memory is bounded whatever comes.
@@ -141,6 +166,7 @@ const KINDS: &[(Kind, Read)] = &[
     (Kind::Rate, rate::read),
     (Kind::MassBalance, mass_balance::read),
     (Kind::Expression, expression::read),
+    (Kind::TimeToLimit, time_to_limit::read),
 ];
 
 /// Every kind that a file may hold.

@@ -69,6 +69,14 @@ struct Block {
     moments: Moments,
 }
 
+impl Moments {
+    /// How much of what moves the line explains, 0 to 1 (r²); none where nothing moves.
+    pub(super) fn fit(&self) -> Option<f64> {
+        let r2 = self.xy / self.xx * (self.xy / self.yy);
+        r2.is_finite().then_some(r2)
+    }
+}
+
 /// The samples of the last so many nanoseconds. Two stacks: `back` takes what comes; what goes is
 /// on `front`, where each block already holds the sum of all that are younger there.
 #[derive(Debug)]

@@ -461,7 +461,7 @@ l = { limit = -230 }
                         prop_assert!(good && near(value, slope), "{value} {slope}");
                         prop_assert!(slope.abs() < rise || slope.abs() > 3.0 * error);
                     }
-                    Finding::Truth { .. } => prop_assert!(false),
+                    Finding::Truth { .. } | Finding::Band { .. } => prop_assert!(false),
                 }
             }
         }
