@@ -1,6 +1,7 @@
 //! Commands of people: acknowledged here with 202, decided by the engine that owns the alarm.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
@@ -27,9 +28,29 @@ struct Asked {
     reason: String,
     idempotency_key: String,
     actor: String,
-    /// Deadline of a shelf or of out of service, UTC ns.
+    /// In which role; there is no sign-in yet, and the centre listens on loopback only.
+    #[serde(default)]
+    role: Option<String>,
+    /// Deadline of a shelf, of out of service, of a suppression, UTC ns.
     #[serde(default)]
     until: Option<Timestamp>,
+    /// The same, from now.
+    #[serde(default)]
+    minutes: Option<u32>,
+    /// Shelve one occurrence alone.
+    #[serde(default)]
+    one_shot: bool,
+    #[serde(default)]
+    permit: Option<String>,
+    /// Second person.
+    #[serde(default)]
+    second: Option<String>,
+    /// Of a confirmation: `true` or `false`.
+    #[serde(default)]
+    verdict: Option<String>,
+    /// Of a suppression.
+    #[serde(default)]
+    cause: Option<String>,
     /// Where an alarm of this name exists at several owners.
     #[serde(default)]
     owner: Option<String>,
@@ -171,6 +192,8 @@ async fn give(
     if app.room.read().commands.get(&id).is_some() {
         return Ok(accepted(&id));
     }
+    let from_now = |m: u32| now + Duration::from_secs(u64::from(m) * 60);
+    let until = asked.until.or_else(|| asked.minutes.map(from_now));
     let record = CommandRecord {
         v: VERSION,
         owner,
@@ -181,9 +204,15 @@ async fn give(
             occurrence,
             verb: verb.unwrap_or(Verb::Confirm),
             actor: asked.actor,
-            role: "operator".to_owned(),
+            role: asked.role.unwrap_or_else(|| "operator".to_owned()),
             reason: asked.reason,
-            until: asked.until,
+            until,
+            one_shot: asked.one_shot,
+            permit: asked.permit,
+            second: asked.second,
+            verdict: asked.verdict,
+            cause: asked.cause,
+            points: Vec::new(),
             issued_at: now,
             expires_at: verb.and_then(|v| expires_at(v, now)),
         },
@@ -247,10 +276,16 @@ async fn read(body: Body) -> Result<Asked, ApiError> {
             r#"send {"reason":"…","idempotency_key":"…","actor":"…"}"#,
         )
     })?;
+    let none = String::new();
     for (name, text, limit) in [
         ("idempotency_key", &asked.idempotency_key, 200),
         ("actor", &asked.actor, 200),
         ("reason", &asked.reason, TEXT_LIMIT),
+        ("role", asked.role.as_ref().unwrap_or(&none), 200),
+        ("permit", asked.permit.as_ref().unwrap_or(&none), 200),
+        ("second", asked.second.as_ref().unwrap_or(&none), 200),
+        ("verdict", asked.verdict.as_ref().unwrap_or(&none), 200),
+        ("cause", asked.cause.as_ref().unwrap_or(&none), 200),
     ] {
         if text.chars().count() > limit || text.chars().any(|c| c.is_control() && c != '\n') {
             return Err(ApiError::bad_request(
@@ -258,6 +293,12 @@ async fn read(body: Body) -> Result<Asked, ApiError> {
                 "shorten it",
             ));
         }
+    }
+    if asked.until.is_some() && asked.minutes.is_some() {
+        return Err(ApiError::bad_request(
+            "both `until` and `minutes` are given",
+            "give one of them: a time in UTC ns, or minutes from now",
+        ));
     }
     if asked.actor.trim().is_empty() || asked.idempotency_key.is_empty() {
         return Err(ApiError::bad_request(

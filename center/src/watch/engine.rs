@@ -358,5 +358,6 @@ pub(crate) fn restored(journal: &Journal) -> Result<Restored, StartError> {
         image,
         transitions,
         stopped_at: journal.alive_at().map(Timestamp),
+        wall_doubtful: false,
     })
 }

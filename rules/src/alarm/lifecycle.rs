@@ -1,13 +1,17 @@
 //! The lifecycle as a table: what an event makes of an alarm's regions (`alarm-engine.md`
-//! section 2, rows 1–6, 16 and 18; masking of 3.8). Every pair of state and event has an answer:
-//! new regions, or the reason why not.
+//! section 2, all rows; masking of 3.8). Every pair of state and event has an answer: new regions,
+//! or the reason why not.
 //!
-//! Pending conditions are the engine's: they change no label and make no record.
+//! Lives here: what an event does to each region. May not live here: who may, for how long, when:
+//! that is the engine's. Pending conditions are the engine's, too: they change no label and make
+//! no record. Read first: [`Event`], then [`step`]; the tests hold it against a table.
 
-use super::{Cause, Condition, Eval, Label, Regions, Rejection};
+use davy_points::Timestamp;
 
-/// What can happen to an alarm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+use super::{Cause, Condition, Eval, Label, OutOfService, Regions, Rejection, Shelve};
+
+/// What can happen to an alarm. `sounds`: it may, for its point is in service.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The entry condition was held for the on-delay, or a worse level made it active (8.9).
     Activated {
@@ -22,6 +26,10 @@ pub enum Event {
     ReturnedByEdit,
     /// The same, where another alarm stood for it all its life: nobody was asked to look at it.
     ReturnedUnseen,
+    /// It returned, and its rule latches it (row 7).
+    Latched,
+    /// The same, after an edit that made the condition false.
+    LatchedByEdit,
     /// A person has seen it.
     Acked,
     /// A person takes the acknowledgement back.
@@ -33,6 +41,25 @@ pub enum Event {
     Realarmed {
         /// It may sound.
         sounds: bool,
+    },
+    /// It says more than what was acknowledged: to be seen again, whatever lies over it.
+    Reannounced {
+        /// It may sound.
+        sounds: bool,
+    },
+    /// A person found it to be true or false.
+    Confirmed {
+        /// What the person found.
+        verdict: bool,
+        /// Nothing but the confirmation kept it.
+        closes: bool,
+    },
+    /// A person ends the latch.
+    Reset {
+        /// Its rule wants it confirmed first.
+        confirm: bool,
+        /// The rule or level is gone: nothing can show that the condition is Normal (row 10).
+        gone: bool,
     },
     /// This annunciation is silenced.
     Silenced,
@@ -51,25 +78,101 @@ pub enum Event {
     Restarted,
     /// The rule or level is gone: never closed by the edit, a person closes it.
     Superseded,
+    /// The same, of a rule that latches.
+    SupersededLatched,
+    /// A person puts it on a shelf.
+    Shelved(Shelve),
+    /// A person takes it off the shelf.
+    Unshelved {
+        /// The occurrence that stands is the one that stood when it was shelved.
+        seen: bool,
+        /// It may sound.
+        sounds: bool,
+    },
+    /// The time of the shelf is over, or what a one-shot shelf was for has cleared.
+    ShelfExpired {
+        /// It may sound.
+        sounds: bool,
+    },
+    /// The shelf may not be any longer: a raised priority forbids it, or its deadline cannot be
+    /// determined.
+    ShelfVoided {
+        /// It may sound.
+        sounds: bool,
+    },
+    /// A cause suppresses it.
+    Suppressed {
+        /// Which.
+        cause: String,
+        /// When the last of all causes ends.
+        until: Timestamp,
+    },
+    /// A cause is no longer true, or is Unknown.
+    Unsuppressed {
+        /// Which.
+        cause: String,
+        /// When the last of the others ends.
+        until: Option<Timestamp>,
+        /// It may sound.
+        sounds: bool,
+    },
+    /// The time of a cause is over.
+    SuppressionExpired {
+        /// Which.
+        cause: String,
+        /// When the last of the others ends.
+        until: Option<Timestamp>,
+        /// It may sound.
+        sounds: bool,
+    },
+    /// Every cause is Unknown (8.21).
+    SuppressionUnknown {
+        /// It may sound.
+        sounds: bool,
+    },
+    /// Out of service.
+    TakenOut(OutOfService),
+    /// A person puts it into service again, or its deadline cannot be determined.
+    BackInService {
+        /// It may sound.
+        sounds: bool,
+    },
+    /// The time of its permit is over.
+    OutOfServiceExpired {
+        /// It may sound.
+        sounds: bool,
+    },
 }
 
 impl Event {
     /// The cause that the record gives.
     #[must_use]
-    pub const fn cause(self) -> Cause {
+    pub const fn cause(&self) -> Cause {
         match self {
             Event::Activated { .. } => Cause::Condition,
-            Event::Returned | Event::ReturnedUnseen => Cause::Returned,
+            Event::Returned | Event::ReturnedUnseen | Event::Latched => Cause::Returned,
+            Event::ReturnedByEdit | Event::LatchedByEdit => Cause::RuleChanged,
             Event::Acked => Cause::Ack,
-            Event::ReturnedByEdit => Cause::RuleChanged,
             Event::UnAcked { .. } => Cause::UnAck,
-            Event::Realarmed { .. } => Cause::Realarm,
+            Event::Realarmed { .. } | Event::Reannounced { .. } => Cause::Realarm,
+            Event::Confirmed { .. } => Cause::Confirm,
+            Event::Reset { .. } => Cause::Reset,
             Event::Silenced => Cause::Silence,
             Event::Masked => Cause::Masked,
             Event::Unmasked { .. } => Cause::Unmasked,
             Event::Blinded | Event::Seen => Cause::Quality,
             Event::Restarted => Cause::Restart,
-            Event::Superseded => Cause::Superseded,
+            Event::Superseded | Event::SupersededLatched => Cause::Superseded,
+            Event::Shelved(_) => Cause::Shelve,
+            Event::Unshelved { .. } | Event::ShelfVoided { .. } => Cause::Unshelve,
+            // 8.22: all deadline ends, and any end of a one-shot.
+            Event::ShelfExpired { .. }
+            | Event::SuppressionExpired { .. }
+            | Event::OutOfServiceExpired { .. } => Cause::Expired,
+            Event::Suppressed { .. } => Cause::Suppress,
+            Event::Unsuppressed { .. } | Event::SuppressionUnknown { .. } => Cause::Unsuppress,
+            Event::TakenOut(_) => Cause::OutOfService,
+            Event::BackInService { .. } => Cause::InService,
         }
     }
 }
@@ -78,67 +181,92 @@ impl Event {
 ///
 /// # Errors
 /// The event does not apply in this state; the reason is the one that a command's result gives.
+#[allow(clippy::too_many_lines)] // one table
 pub fn step(before: &Regions, event: Event) -> Result<Regions, Rejection> {
+    use Label::{Acked, LatchAck, LatchUnack, Normal, RtnUnack, Unack};
     let label = before.underlying_label();
     let mut r = before.clone();
     match (label, event) {
-        // Rows 1, 5, 9: a new occurrence; it sounds again whatever was silenced before.
-        (
-            Label::Normal | Label::RtnUnack | Label::LatchUnack | Label::LatchAck,
-            Event::Activated { masked, sounds },
-        ) => {
+        // Rows 1, 5, 9: a new occurrence; it sounds again whatever was silenced before, and is
+        // silent where something lies over it (8.11).
+        (Normal | RtnUnack | LatchUnack | LatchAck, Event::Activated { masked, sounds }) => {
             r.condition = Condition::Active;
             r.open = true;
-            r.acked = false;
-            r.confirmed = false;
             r.latched = false;
             r.masked = masked;
-            r.audible = sounds && !masked;
+            forget_seen(&mut r);
+            sound(&mut r, sounds);
         }
         // Row 3: an unacknowledged one stays on the list, its sound with it (8.25).
-        (Label::Unack, Event::Returned | Event::ReturnedByEdit) => {
+        (Unack, Event::Returned | Event::ReturnedByEdit) => {
             r.condition = Condition::Normal;
             r.masked = false;
         }
-        (Label::Acked, Event::Returned | Event::ReturnedByEdit) => close(&mut r),
+        (Acked, Event::Returned | Event::ReturnedByEdit) => close(&mut r),
         // A child of a lost source: what stood for it is what a person acknowledges.
-        (Label::Unack, Event::ReturnedUnseen) if before.masked => close(&mut r),
-        // Row 2.
-        (Label::Unack, Event::Acked) => {
+        (Unack, Event::ReturnedUnseen) if before.masked => close(&mut r),
+        // Row 7.
+        (Unack | Acked, Event::Latched | Event::LatchedByEdit) => {
+            r.condition = Condition::Normal;
+            r.masked = false;
+            r.latched = true;
+        }
+        // Rows 2 and 8.
+        (Unack | LatchUnack, Event::Acked) => {
             r.acked = true;
             r.audible = false;
         }
         // Row 4.
-        (Label::RtnUnack, Event::Acked) => close(&mut r),
-        (Label::Acked | Label::LatchAck, Event::Acked) => return Err(Rejection::AlreadyAcked),
-        (Label::Normal, Event::Acked) => return Err(Rejection::StaleOccurrence),
-        // Row 8 is of the latch, which no rule of this version sets.
-        (Label::LatchUnack, Event::Acked) => {
-            r.acked = true;
-            r.audible = false;
+        (RtnUnack, Event::Acked) => close(&mut r),
+        (Acked | LatchAck, Event::Acked) => return Err(Rejection::AlreadyAcked),
+        (Normal, Event::Acked | Event::Confirmed { .. }) => {
+            return Err(Rejection::StaleOccurrence);
         }
         // Row 6.
-        (Label::Acked, Event::UnAcked { sounds }) => {
-            r.acked = false;
-            r.confirmed = false;
-            r.audible = sounds && !r.masked;
+        (Acked, Event::UnAcked { sounds } | Event::Reannounced { sounds }) => {
+            forget_seen(&mut r);
+            sound(&mut r, sounds);
         }
-        // 8.25: not while masked.
-        (Label::Acked, Event::Realarmed { sounds }) if !before.masked => {
-            r.acked = false;
-            r.confirmed = false;
-            r.audible = sounds;
+        // 8.25: not while shelved, suppressed, out of service or masked.
+        (Acked, Event::Realarmed { sounds }) if before.is_bare() && !before.masked => {
+            forget_seen(&mut r);
+            sound(&mut r, sounds);
         }
+        // Row 17, 8.13.
+        (Acked | LatchAck, Event::Confirmed { verdict, closes }) if !before.confirmed => {
+            r.confirmed = true;
+            r.verdict = Some(verdict);
+            if closes && label == LatchAck {
+                close(&mut r);
+            }
+        }
+        (Acked | LatchAck, Event::Confirmed { .. }) => return Err(Rejection::AlreadyConfirmed),
+        (Unack | RtnUnack | LatchUnack, Event::Confirmed { .. }) => {
+            return Err(Rejection::NotAcked);
+        }
+        // Row 10.
+        (LatchAck, Event::Reset { confirm, gone }) => {
+            let normal = before.condition == Condition::Normal && before.eval == Eval::Known;
+            if confirm && !before.confirmed {
+                return Err(Rejection::NotConfirmed);
+            }
+            if !gone && !normal {
+                return Err(Rejection::NotNormal);
+            }
+            close(&mut r);
+        }
+        (LatchUnack, Event::Reset { .. }) => return Err(Rejection::NotAcked),
+        (Unack | Acked, Event::Reset { .. }) => return Err(Rejection::NotNormal),
         // Row 18.
         (_, Event::Silenced) if before.audible => r.audible = false,
         // 3.8, 8.23.
-        (Label::Unack | Label::Acked, Event::Masked) if !before.masked => {
+        (Unack | Acked, Event::Masked) if !before.masked => {
             r.masked = true;
             r.audible = false;
         }
-        (Label::Unack | Label::Acked, Event::Unmasked { sounds }) if before.masked => {
+        (Unack | Acked, Event::Unmasked { sounds }) if before.masked => {
             r.masked = false;
-            r.audible = sounds && !r.acked;
+            sound(&mut r, sounds);
         }
         // Row 16: an overlay, never a return.
         (_, Event::Blinded) if before.eval == Eval::Known => r.eval = Eval::Unknown,
@@ -150,258 +278,133 @@ pub fn step(before: &Regions, event: Event) -> Result<Regions, Rejection> {
                 r.condition = Condition::Active;
             }
         }
-        // 8.24: an unlatched ACKED goes NORMAL, what nobody has seen stays for a person.
-        (Label::Unack, Event::Superseded) => {
-            r.condition = Condition::Normal;
-            r.masked = false;
+        // 8.24: an unlatched ACKED goes NORMAL, what nobody has seen stays for a person. What lay
+        // over it lay over an alarm that is no more.
+        (Unack, Event::Superseded) => supersede(&mut r),
+        (Acked, Event::Superseded) => {
+            supersede(&mut r);
+            close(&mut r);
         }
-        (Label::Acked, Event::Superseded) => close(&mut r),
+        (Unack | Acked, Event::SupersededLatched) => {
+            supersede(&mut r);
+            r.latched = true;
+        }
+        (_, Event::Superseded | Event::SupersededLatched) if !before.is_bare() => supersede(&mut r),
+        // Row 11.
+        (_, Event::Shelved(_)) if before.shelved.is_some() => {
+            return Err(Rejection::AlreadyShelved);
+        }
+        (_, Event::Shelved(shelf)) => {
+            r.shelved = Some(shelf);
+            r.audible = false;
+        }
+        // Row 12: a person who takes it down has seen what they put up; what is newer is as it
+        // stands underneath (8.25).
+        (_, Event::Unshelved { seen, sounds }) if before.shelved.is_some() => {
+            r.shelved = None;
+            r.acked |= seen && before.is_active();
+            release(&mut r, sounds);
+        }
+        // Row 12: with the condition true it asks again for whoever is there.
+        (_, Event::ShelfExpired { sounds } | Event::ShelfVoided { sounds })
+            if before.shelved.is_some() =>
+        {
+            r.shelved = None;
+            ask_again(&mut r);
+            release(&mut r, sounds);
+        }
+        // Row 13, 8.14.
+        (_, Event::Suppressed { cause, until }) if !before.suppressed.contains(&cause) => {
+            r.suppressed.push(cause);
+            r.suppressed_until = Some(until);
+            r.audible = false;
+        }
+        // Row 15: what is underneath; unacked sounds, acked stays acked.
+        (
+            _,
+            Event::Unsuppressed {
+                cause,
+                until,
+                sounds,
+            }
+            | Event::SuppressionExpired {
+                cause,
+                until,
+                sounds,
+            },
+        ) if before.suppressed.contains(&cause) => {
+            r.suppressed.retain(|c| *c != cause);
+            r.suppressed_until = until.filter(|_| !r.suppressed.is_empty());
+            release(&mut r, sounds);
+        }
+        (_, Event::SuppressionUnknown { sounds }) if !before.suppressed.is_empty() => {
+            r.suppressed.clear();
+            r.suppressed_until = None;
+            release(&mut r, sounds);
+        }
+        // Row 14.
+        (_, Event::TakenOut(permit)) if before.out_of_service.is_none() => {
+            r.out_of_service = Some(permit);
+            r.audible = false;
+        }
+        // Row 15: with the condition true, UNACK.
+        (_, Event::BackInService { sounds } | Event::OutOfServiceExpired { sounds })
+            if before.out_of_service.is_some() =>
+        {
+            r.out_of_service = None;
+            ask_again(&mut r);
+            release(&mut r, sounds);
+        }
         _ => return Err(Rejection::NotApplicable),
     }
     Ok(r)
 }
 
-/// NORMAL: nothing of the episode is left but the overlay.
+/// Nobody has seen it so far, and nobody has confirmed it.
+fn forget_seen(r: &mut Regions) {
+    r.acked = false;
+    r.confirmed = false;
+    r.verdict = None;
+}
+
+/// An acknowledgement from before does not stand for what is seen again.
+fn ask_again(r: &mut Regions) {
+    if r.is_active() {
+        forget_seen(r);
+    }
+}
+
+/// Sounds where it is unacknowledged, may, and nothing lies over it or stands for it (section 1).
+fn sound(r: &mut Regions, sounds: bool) {
+    r.audible = sounds && !r.acked && !r.masked && r.is_bare();
+}
+
+/// Something that lay over it is gone; on release only UNACK sounds (8.25).
+fn release(r: &mut Regions, sounds: bool) {
+    sound(r, sounds && r.underlying_label() == Label::Unack);
+}
+
+/// NORMAL: nothing of the episode is left but the overlay, and what lies over it.
 fn close(r: &mut Regions) {
-    if matches!(r.condition, Condition::Active | Condition::PendingOff) {
+    if r.is_active() {
         r.condition = Condition::Normal;
     }
     r.open = false;
-    r.acked = false;
-    r.confirmed = false;
+    r.latched = false;
     r.masked = false;
     r.audible = false;
+    forget_seen(r);
+}
+
+/// The condition of an alarm that is no more, and what lay over it.
+fn supersede(r: &mut Regions) {
+    r.condition = Condition::Normal;
+    r.masked = false;
+    r.shelved = None;
+    r.suppressed.clear();
+    r.suppressed_until = None;
+    r.out_of_service = None;
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Regions of a label, with and without what may lie over it.
-    fn states() -> Vec<Regions> {
-        let mut out = Vec::new();
-        for (condition, open, acked) in [
-            (Condition::Normal, false, false),
-            (Condition::PendingOn, false, false),
-            (Condition::Active, true, false),
-            (Condition::PendingOff, true, false),
-            (Condition::Active, true, true),
-            (Condition::PendingOff, true, true),
-            (Condition::Normal, true, false),
-            (Condition::PendingOn, true, false),
-        ] {
-            let active = matches!(condition, Condition::Active | Condition::PendingOff);
-            for eval in [Eval::Known, Eval::Unknown] {
-                for masked in [false, true] {
-                    for audible in [false, true] {
-                        let possible =
-                            (!masked || (active && !audible)) && (!audible || (open && !acked));
-                        if possible {
-                            out.push(Regions {
-                                condition,
-                                eval,
-                                open,
-                                acked,
-                                masked,
-                                audible,
-                                ..Regions::default()
-                            });
-                        }
-                    }
-                }
-            }
-        }
-        out
-    }
-
-    const EVENTS: [Event; 15] = [
-        Event::Activated {
-            masked: false,
-            sounds: true,
-        },
-        Event::Activated {
-            masked: true,
-            sounds: true,
-        },
-        Event::Activated {
-            masked: false,
-            sounds: false,
-        },
-        Event::Returned,
-        Event::ReturnedByEdit,
-        Event::ReturnedUnseen,
-        Event::Acked,
-        Event::UnAcked { sounds: true },
-        Event::Realarmed { sounds: true },
-        Event::Silenced,
-        Event::Masked,
-        Event::Unmasked { sounds: true },
-        Event::Blinded,
-        Event::Seen,
-        Event::Superseded,
-    ];
-
-    /// Every pair, by label: `to`, or the rejection. `?` marks pairs that hang on an overlay and
-    /// have tests of their own below.
-    #[test]
-    fn every_pair_of_label_and_event() {
-        #[rustfmt::skip]
-        let table: [(&str, [&str; 4]); 15] = [
-            // event                NORMAL             UNACK             ACKED            RTN_UNACK
-            ("activated",          ["UNACK",           "not_applicable", "not_applicable", "UNACK"]),
-            ("activated masked",   ["UNACK",           "not_applicable", "not_applicable", "UNACK"]),
-            ("activated silent",   ["UNACK",           "not_applicable", "not_applicable", "UNACK"]),
-            ("returned",           ["not_applicable",  "RTN_UNACK",      "NORMAL",         "not_applicable"]),
-            ("returned by edit",   ["not_applicable",  "RTN_UNACK",      "NORMAL",         "not_applicable"]),
-            ("returned unseen",    ["not_applicable",  "NORMAL?",        "not_applicable", "not_applicable"]),
-            ("acked",              ["stale_occurrence","ACKED",          "already_acked",  "NORMAL"]),
-            ("un-acked",           ["not_applicable",  "not_applicable", "UNACK",          "not_applicable"]),
-            ("realarmed",          ["not_applicable",  "not_applicable", "UNACK?",         "not_applicable"]),
-            ("silenced",           ["not_applicable",  "UNACK?",         "not_applicable", "RTN_UNACK?"]),
-            ("masked",             ["not_applicable",  "UNACK?",         "ACKED?",         "not_applicable"]),
-            ("unmasked",           ["not_applicable",  "UNACK?",         "ACKED?",         "not_applicable"]),
-            ("blinded",            ["NORMAL?",         "UNACK?",         "ACKED?",         "RTN_UNACK?"]),
-            ("seen",               ["NORMAL?",         "UNACK?",         "ACKED?",         "RTN_UNACK?"]),
-            ("superseded",         ["not_applicable",  "RTN_UNACK",      "NORMAL",         "not_applicable"]),
-        ];
-        for (row, event) in table.iter().zip(EVENTS) {
-            for before in states() {
-                let column = match before.label() {
-                    Label::Normal => 0,
-                    Label::Unack => 1,
-                    Label::Acked => 2,
-                    _ => 3,
-                };
-                let expected = row.1[column];
-                let got = match step(&before, event) {
-                    Ok(after) => word(after.label()),
-                    Err(why) => word(why),
-                };
-                let overlay = expected.strip_suffix('?');
-                assert!(
-                    got == expected
-                        || overlay == Some(&got)
-                        || (overlay.is_some() && got == "not_applicable"),
-                    "{} on {before:?}: {got}, expected {expected}",
-                    row.0
-                );
-            }
-        }
-    }
-
-    fn word(v: impl serde::Serialize) -> String {
-        serde_json::to_value(v)
-            .ok()
-            .and_then(|v| v.as_str().map(str::to_owned))
-            .unwrap_or_default()
-    }
-
-    #[test]
-    fn no_event_leaves_regions_that_contradict_themselves() {
-        for before in states() {
-            for event in EVENTS {
-                let Ok(after) = step(&before, event) else {
-                    continue;
-                };
-                let active = matches!(after.condition, Condition::Active | Condition::PendingOff);
-                assert!(!active || after.open, "{event:?} on {before:?}");
-                assert!(!after.masked || active, "{event:?} on {before:?}");
-                assert!(
-                    !after.audible || (after.open && !after.acked && !after.masked),
-                    "{event:?} on {before:?}"
-                );
-                assert!(!after.acked || active, "{event:?} on {before:?}");
-            }
-        }
-    }
-
-    /// Row 16: an overlay moves no other region, so it is never a return.
-    #[test]
-    fn the_overlay_touches_nothing_else() {
-        for before in states() {
-            for event in [Event::Blinded, Event::Seen] {
-                match step(&before, event) {
-                    Ok(mut after) => {
-                        assert_ne!(after.eval, before.eval);
-                        after.eval = before.eval;
-                        assert_eq!(after, before);
-                    }
-                    Err(why) => assert_eq!(why, Rejection::NotApplicable),
-                }
-            }
-        }
-    }
-
-    /// 3.8, 8.23: `unmasked` to UNACK sounds, to ACKED does not.
-    #[test]
-    fn masking_silences_and_unmasking_sounds_only_what_nobody_saw() {
-        for before in states() {
-            let masked = step(&before, Event::Masked);
-            assert_eq!(
-                masked.is_ok(),
-                before.open && !before.masked && before.label() != Label::RtnUnack,
-                "{before:?}"
-            );
-            if let Ok(masked) = masked {
-                assert!(!masked.audible);
-                let after = step(&masked, Event::Unmasked { sounds: true }).unwrap();
-                assert_eq!(after.audible, !before.acked);
-                assert_eq!(after.label(), before.label());
-            }
-        }
-    }
-
-    /// Only what something stands for can have gone unseen.
-    #[test]
-    fn only_a_masked_alarm_returns_unseen() {
-        for before in states() {
-            let closed = step(&before, Event::ReturnedUnseen).is_ok();
-            let masked = before.masked && before.label() == Label::Unack;
-            assert_eq!(closed, masked, "{before:?}");
-        }
-    }
-
-    /// 8.25: re-alarm does not fire while masked.
-    #[test]
-    fn a_masked_alarm_does_not_re_alarm() {
-        for before in states() {
-            let fired = step(&before, Event::Realarmed { sounds: true }).is_ok();
-            assert_eq!(fired, before.acked && !before.masked, "{before:?}");
-        }
-    }
-
-    /// Row 18: silence is of this annunciation only; a new occurrence sounds again.
-    #[test]
-    fn silence_lasts_until_the_next_occurrence() {
-        for before in states() {
-            let silenced = step(&before, Event::Silenced);
-            assert_eq!(silenced.is_ok(), before.audible, "{before:?}");
-            let Ok(silenced) = silenced else { continue };
-            assert_eq!(silenced.label(), before.label());
-            let returned = step(&silenced, Event::Returned).unwrap_or(silenced);
-            let again = step(
-                &returned,
-                Event::Activated {
-                    masked: false,
-                    sounds: true,
-                },
-            )
-            .unwrap();
-            assert!(again.audible);
-        }
-    }
-
-    /// 8.15: a restart ends an off-delay and shows UNKNOWN.
-    #[test]
-    fn a_restart_blinds_and_takes_back_a_running_off_delay() {
-        for before in states() {
-            let Ok(after) = step(&before, Event::Restarted) else {
-                assert_eq!(before.eval, Eval::Unknown);
-                continue;
-            };
-            assert_eq!(after.eval, Eval::Unknown);
-            assert_ne!(after.condition, Condition::PendingOff);
-            assert_eq!(after.label(), before.label());
-        }
-    }
-}
+mod tests;

@@ -6,10 +6,12 @@
 mod lifecycle;
 mod link;
 mod record;
+mod rights;
 mod schema;
 
 pub use lifecycle::{Event, step};
 pub use link::{Acked, Beat, Presence, Resend, SnapshotGet, Status, Unreadable, one_line, read};
+pub use rights::Role;
 pub use schema::schemas;
 
 pub use record::{

@@ -91,7 +91,7 @@ pub enum Eval {
 }
 
 /// A shelf. Deadlines are wall time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Shelve {
     /// Ends when the current occurrence (or the next) clears, at the latest at `until`.
@@ -104,6 +104,16 @@ pub enum Shelve {
         /// Deadline.
         until: Timestamp,
     },
+}
+
+impl Shelve {
+    /// Its deadline.
+    #[must_use]
+    pub const fn until(&self) -> Timestamp {
+        match self {
+            Shelve::OneShot { until } | Shelve::Timed { until } => *until,
+        }
+    }
 }
 
 /// Out of service under a permit.
@@ -126,6 +136,9 @@ pub struct Regions {
     pub acked: bool,
     /// Confirmed true or false by a person.
     pub confirmed: bool,
+    /// What that person found: a true alarm or a false one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verdict: Option<bool>,
     /// Latched after return.
     pub latched: bool,
     /// An occurrence is open: it stays so after the return until it is acknowledged.
@@ -136,6 +149,9 @@ pub struct Regions {
     /// Causes that suppress it by design.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub suppressed: Vec<String>,
+    /// When the last of the causes ends, at the latest.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub suppressed_until: Option<Timestamp>,
     /// Taken out of service.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub out_of_service: Option<OutOfService>,
@@ -172,6 +188,19 @@ pub enum Label {
 }
 
 impl Regions {
+    /// Neither shelved nor suppressed, and in service (section 1: only then, and unmasked, does an
+    /// alarm annunciate).
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.shelved.is_none() && self.suppressed.is_empty() && self.out_of_service.is_none()
+    }
+
+    /// The condition stands, its off-delay included (8.9).
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        matches!(self.condition, Condition::Active | Condition::PendingOff)
+    }
+
     /// The ISA label. Precedence: OUT_OF_SERVICE, SUPPRESSED, SHELVED (`alarm-engine.md` 8.11).
     #[must_use]
     pub fn label(&self) -> Label {
@@ -189,8 +218,7 @@ impl Regions {
     /// The label underneath shelf, suppression and out of service.
     #[must_use]
     pub fn underlying_label(&self) -> Label {
-        let active = matches!(self.condition, Condition::Active | Condition::PendingOff);
-        match (active, self.open, self.latched, self.acked) {
+        match (self.is_active(), self.open, self.latched, self.acked) {
             (true, _, _, false) => Label::Unack,
             (true, _, _, true) => Label::Acked,
             (false, true, true, false) => Label::LatchUnack,
@@ -364,6 +392,10 @@ pub enum Verb {
     InService,
     Suppress,
     Unsuppress,
+    /// Of points, for a bump test or a calibration.
+    Bypass,
+    /// Ends a bypass.
+    Restore,
 }
 
 /// A command from a person, addressed by occurrence or by alarm (`formats.md` section 5).
@@ -389,9 +421,28 @@ pub struct Command {
     /// Why.
     #[serde(default)]
     pub reason: String,
-    /// Deadline of a shelf or of out of service.
+    /// Deadline of a shelf, of out of service, of a suppression.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub until: Option<Timestamp>,
+    /// Shelve the current occurrence alone, or the next.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub one_shot: bool,
+    /// Permit of out of service and bypass; the override that lets a suppression cover priority 1
+    /// or the second level of a gas alarm.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub permit: Option<String>,
+    /// Second person, where two are needed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub second: Option<String>,
+    /// What a confirmation found: `true` or `false`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verdict: Option<String>,
+    /// Cause of a suppression.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<String>,
+    /// Tags that a bypass is for.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub points: Vec<String>,
     /// When it was given.
     pub issued_at: Timestamp,
     /// After this it is rejected; an ack may wait for a gateway that is away.
@@ -410,7 +461,9 @@ pub enum Outcome {
 }
 
 /// Why a command was rejected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Rejection {
     /// It has been acknowledged already.
@@ -431,6 +484,28 @@ pub enum Rejection {
     Malformed,
     /// The verb is not supported by this version.
     Unsupported,
+    /// It is on a shelf already: the deadline of a shelf is never moved.
+    AlreadyShelved,
+    /// Priority 1 and loss of view cannot be shelved.
+    NotShelvable,
+    /// The deadline lies beyond what may be asked for.
+    TooLong,
+    /// A deadline that lies ahead is missing.
+    NeedsDeadline,
+    /// A reason is missing.
+    NeedsReason,
+    /// The permit is missing; for a suppression, the name of the override.
+    NeedsPermit,
+    /// A second person is missing, or is the first one.
+    NeedsSecondPerson,
+    /// It has not been acknowledged.
+    NotAcked,
+    /// It has not been confirmed true or false.
+    NotConfirmed,
+    /// It has been confirmed already.
+    AlreadyConfirmed,
+    /// Its condition stands, or cannot be seen.
+    NotNormal,
 }
 
 /// Answer to a command (`formats.md` section 5).

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use davy_points::{PointIx, Priority};
 
 use super::{Engine, Moment};
-use crate::alarm::{Condition, Event, Level};
+use crate::alarm::{Cause, Event, Level};
 use crate::language::{AlarmDef, AlarmIx, Chatter, Kind, RuleIx, Subject, plain};
 
 /// When alarms were last annunciated: as many instants as it takes. Looked up, never walked.
@@ -78,7 +78,7 @@ impl Engine {
     }
 
     /// An alarm that chattered has left its condition: the guard's own alarm goes with the last.
-    pub(super) fn end_chatter(&mut self, a: AlarmIx, event: Event, m: &Moment) {
+    pub(super) fn end_chatter(&mut self, a: AlarmIx, cause: Cause, m: &Moment) {
         self.alarms[a.index()].live().chattering = false;
         let def = *self.def(a);
         let Subject::Point(p) = def.subject else {
@@ -92,8 +92,8 @@ impl Engine {
             return;
         }
         let c = self.chatter_alarm(def.rule, p);
-        let event = match event {
-            Event::Superseded => event,
+        let event = match cause {
+            Cause::Superseded => Event::Superseded,
             _ => Event::Returned,
         };
         self.transit(c, event, m, None);
@@ -111,10 +111,5 @@ impl Engine {
         };
         let tag = self.table.point(p).tag.clone();
         self.make(tag, def)
-    }
-
-    /// Whether its condition holds, the wait for quiet included.
-    pub(super) fn holds(condition: Condition) -> bool {
-        matches!(condition, Condition::Active | Condition::PendingOff)
     }
 }

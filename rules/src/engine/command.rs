@@ -2,14 +2,13 @@
 //! every time. Rejections are results, not transitions (8.13).
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use davy_points::Timestamp;
 
 use super::{Engine, Moment, Output};
 use crate::alarm::{
-    Command, CommandResult, Event, Label, Outcome, RegionsChange, Rejection, Transition, VERSION,
-    Verb, step,
+    Command, CommandResult, Event, Label, Level, Outcome, RegionsChange, Rejection, Role,
+    Transition, VERSION, Verb, step,
 };
 use crate::language::{AlarmIx, Subject};
 
@@ -71,9 +70,25 @@ impl Engine {
         if c.expires_at.is_some_and(|end| end < wall) {
             return Err(Rejection::Expired);
         }
-        if !matches!(c.verb, Verb::Ack | Verb::UnAck | Verb::Silence) {
-            return Err(Rejection::Unsupported);
+        if !Role::named(&c.role).is_some_and(|role| role.may(c.verb)) {
+            return Err(Rejection::Forbidden);
         }
+        match c.verb {
+            Verb::Ack | Verb::UnAck | Verb::Silence | Verb::Confirm | Verb::Reset => {
+                self.obey_for_occurrence(c, wall)
+            }
+            Verb::Shelve
+            | Verb::Unshelve
+            | Verb::OutOfService
+            | Verb::InService
+            | Verb::Suppress
+            | Verb::Unsuppress => self.obey_for_alarm(c, wall),
+            Verb::Bypass | Verb::Restore => Err(Rejection::Unsupported),
+        }
+    }
+
+    /// Verbs on what stands: they name the occurrence that the person saw.
+    fn obey_for_occurrence(&mut self, c: &Command, wall: Timestamp) -> Result<(), Rejection> {
         let named = c.occurrence.as_deref().ok_or(Rejection::Malformed)?;
         let holder = match self.open.get(named) {
             Some(holder) => *holder,
@@ -84,7 +99,7 @@ impl Engine {
         };
         match holder {
             Holder::Alarm(a) => self.obey_for(a, named, c, wall),
-            Holder::Orphan => self.ack_orphan(named, c, wall),
+            Holder::Orphan => self.obey_for_orphan(named, c, wall),
         }
     }
 
@@ -103,12 +118,24 @@ impl Engine {
             .live
             .as_ref()
             .is_some_and(|l| &*l.occurrence == named);
+        let rule = self.rule(a);
+        let (latch, confirm) = (rule.latch, rule.confirm);
         let event = match c.verb {
             Verb::Ack => Event::Acked,
             // These are about what stands or sounds now.
             _ if !latest => return Err(Rejection::StaleOccurrence),
             Verb::UnAck => Event::UnAcked {
                 sounds: self.sounds(a),
+            },
+            Verb::Confirm if !confirm => return Err(Rejection::NotApplicable),
+            Verb::Confirm => Event::Confirmed {
+                verdict: verdict(c)?,
+                closes: !latch,
+            },
+            Verb::Reset if self.is_signal_unseen(a) => return Err(Rejection::NotNormal),
+            Verb::Reset => Event::Reset {
+                confirm,
+                gone: false,
             },
             _ => Event::Silenced,
         };
@@ -117,13 +144,53 @@ impl Engine {
             return Err(why);
         }
         let state = &self.alarms[a.index()];
-        if event == Event::Acked && state.regions().underlying_label() == Label::Acked {
+        if c.verb == Verb::Ack && state.regions().underlying_label() == Label::Acked {
             self.start_realarm(a);
         }
         if let Subject::Point(p) = self.def(a).subject {
             self.quicken(p);
         }
         Ok(())
+    }
+
+    /// Row 10: a latched alarm of the signal itself, which has no overlay of its own, is reset on
+    /// Good data.
+    fn is_signal_unseen(&self, a: AlarmIx) -> bool {
+        let signal = matches!(
+            self.def(a).level,
+            Level::Bad | Level::Stale | Level::LossOfView
+        );
+        match self.def(a).subject {
+            Subject::Point(p) => signal && !self.points[p.index()].known(),
+            Subject::Source(_) | Subject::Part(_) => false,
+        }
+    }
+
+    /// Verbs on an alarm, whatever stands.
+    fn obey_for_alarm(&mut self, c: &Command, wall: Timestamp) -> Result<(), Rejection> {
+        let name = c.alarm.as_deref().ok_or(Rejection::Malformed)?;
+        let a = self.named(name).ok_or(Rejection::UnknownAlarm)?;
+        let m = self.at_command(a, wall);
+        match c.verb {
+            Verb::Shelve => self.shelve(a, c, &m),
+            Verb::Unshelve => self.unshelve(a, c, &m),
+            Verb::OutOfService => self.take_out(a, c, &m),
+            Verb::InService => self.put_in(a, c, &m),
+            Verb::Suppress => self.suppress(a, c, &m),
+            _ => self.unsuppress(a, c, &m),
+        }?;
+        if let Subject::Point(p) = self.def(a).subject {
+            self.quicken(p);
+        }
+        Ok(())
+    }
+
+    /// An alarm of this owner, those of parts that have reported.
+    fn named(&self, name: &str) -> Option<AlarmIx> {
+        let made = (0..self.made.len()).map(|n| self.made_ix(n));
+        made.into_iter()
+            .find(|a| self.alarm_name(*a) == name)
+            .or_else(|| self.find_standing(name))
     }
 
     fn at_command(&self, a: AlarmIx, wall: Timestamp) -> Moment {
@@ -134,25 +201,51 @@ impl Engine {
         }
     }
 
-    /// A person closes what an edit may not (section 2, edits).
-    fn ack_orphan(&mut self, named: &str, c: &Command, wall: Timestamp) -> Result<(), Rejection> {
+    /// A person closes what an edit may not (section 2, edits). Where the rule or level is gone,
+    /// acked and confirmed suffice (row 10).
+    fn obey_for_orphan(
+        &mut self,
+        named: &str,
+        c: &Command,
+        wall: Timestamp,
+    ) -> Result<(), Rejection> {
         let n = self
             .orphans
             .iter()
-            .position(|o| &*o.occurrence == named)
+            .position(|o| o.occurrences.iter().any(|known| &**known == named))
             .ok_or(Rejection::UnknownOccurrence)?;
-        if c.verb != Verb::Ack {
-            return Err(Rejection::NotApplicable);
+        let orphan = &self.orphans[n];
+        if c.alarm.as_ref().is_some_and(|n| **n != *orphan.last.alarm) {
+            return Err(Rejection::StaleOccurrence);
         }
-        let last = self.orphans[n].clone();
+        let latest = orphan.occurrences.last().is_some_and(|o| &**o == named);
+        let event = match c.verb {
+            Verb::Ack => Event::Acked,
+            _ if !latest => return Err(Rejection::StaleOccurrence),
+            Verb::Confirm if !orphan.confirm => return Err(Rejection::NotApplicable),
+            Verb::Confirm => Event::Confirmed {
+                verdict: verdict(c)?,
+                closes: !orphan.latch,
+            },
+            Verb::Reset => Event::Reset {
+                confirm: orphan.confirm,
+                gone: true,
+            },
+            Verb::Silence => Event::Silenced,
+            _ => return Err(Rejection::NotApplicable),
+        };
+        let last = orphan.last.clone();
         let before = last.regions.after.clone();
-        let after = step(&before, Event::Acked)?;
+        let cause = event.cause();
+        let after = step(&before, event)?;
+        let open = after.open;
         self.seq += 1;
         let t = Transition {
             seq: self.seq,
             from: before.label(),
             to: after.label(),
-            cause: Event::Acked.cause(),
+            cause,
+            occurrence: named.into(),
             source_time: wall,
             recorded_at: wall,
             plan_rev: self.id.plan_rev.clone(),
@@ -162,10 +255,22 @@ impl Engine {
             regions: RegionsChange { before, after },
             ..last
         };
-        let closed: Arc<str> = t.occurrence.clone();
-        self.orphans.remove(n);
-        self.forget(&[closed]);
+        if open {
+            self.orphans[n].last = t.clone();
+        } else {
+            let done = self.orphans.remove(n);
+            self.forget(&done.occurrences);
+        }
         self.out.push_back(Output::Transition(Box::new(t)));
         Ok(())
+    }
+}
+
+/// 8.13: what a confirmation says.
+fn verdict(c: &Command) -> Result<bool, Rejection> {
+    match c.verdict.as_deref() {
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        _ => Err(Rejection::Malformed),
     }
 }

@@ -313,7 +313,7 @@ impl Engine {
                     if lacks.is_some() {
                         live.detail = lacks;
                     }
-                    self.transit(a, event, m, None);
+                    self.transit(a, event.clone(), m, None);
                     if let Some(live) = &mut self.alarms[a.index()].live {
                         live.detail = raised;
                     }

@@ -4,7 +4,7 @@
 use davy_points::{PointIx, Timestamp};
 
 use super::image::SavedAlarm;
-use super::state::Edited;
+use super::state::{Edited, Orphan};
 use super::{Engine, Output};
 use crate::alarm::{Cause, Event, Flag, Label, RegionsChange, Transition, step};
 use crate::language::AlarmIx;
@@ -52,40 +52,59 @@ impl Engine {
         for a in raised {
             let m = self.at_deadline(*a, self.now);
             let sounds = self.sounds(*a);
-            self.transit(*a, Event::Realarmed { sounds }, &m, None);
+            self.transit(*a, Event::Reannounced { sounds }, &m, None);
         }
     }
 
     /// A transition read back: true where it is one of an alarm whose rule is gone.
     pub(super) fn replay_orphan(&mut self, t: &Transition) -> bool {
+        // A record of an acknowledgement names the occurrence that was seen: any of the episode.
         let known = self
             .orphans
             .iter()
-            .position(|o| o.occurrence == t.occurrence);
+            .position(|o| o.last.alarm == t.alarm && o.last.episode == t.episode);
         let open = t.regions.after.open;
         match known {
-            Some(n) if open => self.orphans[n] = t.clone(),
+            Some(n) if open => self.orphans[n].last = t.clone(),
             // Acknowledged: done.
             Some(n) => {
-                self.orphans.remove(n);
-                self.forget(std::slice::from_ref(&t.occurrence));
+                let done = self.orphans.remove(n);
+                self.forget(&done.occurrences);
             }
-            None if t.cause == Cause::Superseded && open => self.orphans.push(t.clone()),
             None => return false,
         }
         true
     }
 
+    /// A transition after the image that made an alarm one whose rule is gone.
+    pub(super) fn replay_superseded(&mut self, t: &Transition, s: &SavedAlarm) {
+        self.orphans.push(Orphan {
+            last: t.clone(),
+            occurrences: s.occurrences.clone(),
+            latch: s.latch,
+            confirm: s.confirm,
+        });
+    }
+
     /// The rule or level is gone: an unacked occurrence waits for a person, an acked one goes.
     pub(super) fn orphan(&mut self, s: SavedAlarm, wall: Timestamp) {
         let Some(last) = s.last else { return };
-        if !s.regions.open {
+        if !s.regions.open && s.regions.is_bare() {
             return;
         }
         let before = s.regions;
-        let Ok(after) = step(&before, Event::Superseded) else {
+        let event = match s.latch || (s.confirm && !before.confirmed) {
+            true => Event::SupersededLatched,
+            false => Event::Superseded,
+        };
+        let Ok(after) = step(&before, event) else {
             // Returned already: it waits as it is.
-            self.orphans.push(last);
+            self.orphans.push(Orphan {
+                last,
+                occurrences: s.occurrences,
+                latch: s.latch,
+                confirm: s.confirm,
+            });
             return;
         };
         self.seq += 1;
@@ -120,7 +139,12 @@ impl Engine {
         if after.label() == Label::Normal {
             self.forget(&s.occurrences);
         } else {
-            self.orphans.push(t);
+            self.orphans.push(Orphan {
+                last: t,
+                occurrences: s.occurrences,
+                latch: s.latch,
+                confirm: s.confirm,
+            });
         }
     }
 }

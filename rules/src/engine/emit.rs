@@ -6,11 +6,11 @@ use davy_points::{PointIx, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::command::Holder;
-use super::state::{Live, NEVER};
+use super::state::{AlarmState, Live, NEVER};
 use super::{Engine, Moment, Output};
 use crate::alarm::{
-    Cause, Command, Condition, Event, Flag, Level, Regions, RegionsChange, Rejection, Transition,
-    VERSION, step,
+    Cause, Command, Condition, Event, Flag, Label, Level, Regions, RegionsChange, Rejection,
+    Shelve, Transition, VERSION, step,
 };
 use crate::language::{About, AlarmIx, Kind, STARTUP, Shade, Subject, sentence};
 
@@ -27,26 +27,58 @@ impl Engine {
         asked: Option<&Command>,
     ) -> Option<Rejection> {
         let before = self.alarms[a.index()].regions();
+        let event = self.latching(a, event, &before);
+        let cause = event.cause();
         let after = match step(&before, event) {
             Ok(after) => after,
             Err(why) => return Some(why),
         };
         let live = self.alarms[a.index()].live();
         live.regions = after.clone();
+        live.over.trim(&after);
         live.unseen = live.unseen && after.masked;
         if after.acked != before.acked && !after.acked {
             live.realarm_at = NEVER;
         }
         self.count_masked(a, before.masked, after.masked);
-        let ended = self.is_chattering(a)
-            && Engine::holds(before.condition)
-            && !Engine::holds(after.condition);
-        self.record(a, event.cause(), before, after, m, asked);
-        if ended {
-            self.end_chatter(a, event, m);
+        if before.acked && !after.acked && after.is_active() {
+            self.no_longer_seen(a);
+        }
+        let free = |r: &Regions| r.is_bare() && !r.masked;
+        let released = !free(&before) && free(&after);
+        let over = matches!(after.shelved, Some(Shelve::OneShot { .. }));
+        let cleared = before.is_active() && !after.is_active();
+        let acked = after.underlying_label() == Label::Acked;
+        let quiet = cleared && self.is_chattering(a);
+        self.record(a, cause, before, after, m, asked);
+        if quiet {
+            self.end_chatter(a, cause, m);
         }
         self.close_if_done(a);
+        if cleared && over {
+            self.end_one_shot(a, m);
+        }
+        // 8.25: starts again on release.
+        if released && acked {
+            self.start_realarm(a);
+        }
         None
+    }
+
+    /// A rule with a latch keeps what returned until it is reset (row 7), one that wants a
+    /// confirmation until it is confirmed. Loss of view never latches (8.19), nor does what only tells
+    /// of other alarms.
+    fn latching(&self, a: AlarmIx, event: Event, before: &Regions) -> Event {
+        let rule = self.rule(a);
+        let keeps = rule.latch || (rule.confirm && !before.confirmed);
+        if !keeps || matches!(self.def(a).level, Level::LossOfView | Level::Chattering) {
+            return event;
+        }
+        match event {
+            Event::Returned => Event::Latched,
+            Event::ReturnedByEdit => Event::LatchedByEdit,
+            other => other,
+        }
     }
 
     /// How many of a source's points have an alarm that something stands for.
@@ -251,11 +283,12 @@ impl Engine {
         if live.assumed {
             flags.push(Flag::Assumed);
         }
-        let grouped = match def.subject {
-            Subject::Source(_) => live.shade == Shade::Storm,
-            Subject::Part(_) => startup == Some(a),
-            Subject::Point(_) => false,
-        };
+        let grouped = self.grouped
+            || match def.subject {
+                Subject::Source(_) => live.shade == Shade::Storm,
+                Subject::Part(_) => startup == Some(a),
+                Subject::Point(_) => false,
+            };
         if degraded {
             flags.push(Flag::Degraded);
         }
@@ -357,8 +390,18 @@ impl Engine {
         })
     }
 
-    /// A worse level of the same rule, point and side is active (3.8, 8.9).
+    /// A worse level of the same rule, point and side is active (8.9).
     pub(super) fn worse_active(&self, a: AlarmIx) -> Option<AlarmIx> {
+        self.worse(a, AlarmState::is_active)
+    }
+
+    /// A worse level stands for this one: not where that is shelved, suppressed or out of service
+    /// itself (3.8).
+    pub(super) fn worse_stands(&self, a: AlarmIx) -> Option<AlarmIx> {
+        self.worse(a, AlarmState::stands)
+    }
+
+    fn worse(&self, a: AlarmIx, which: fn(&AlarmState) -> bool) -> Option<AlarmIx> {
         let def = self.def(a);
         let side = def.side()?;
         let Subject::Point(p) = def.subject else {
@@ -368,14 +411,14 @@ impl Engine {
             .rev()
             .map(AlarmIx)
             .take_while(|w| self.def(*w).rule == def.rule)
-            .find(|w| self.def(*w).side() == Some(side) && self.alarms[w.index()].is_active())
+            .find(|w| self.def(*w).side() == Some(side) && which(&self.alarms[w.index()]))
     }
 
     /// Whether something stands for this alarm as it becomes active.
     pub(super) fn is_stood_for(&mut self, a: AlarmIx) -> bool {
         let def = *self.def(a);
         match (self.kind(a), def.subject) {
-            (_, _) if def.side().is_some() => self.worse_active(a).is_some(),
+            (_, _) if def.side().is_some() => self.worse_stands(a).is_some(),
             (Kind::Stale | Kind::Quality, Subject::Point(p)) => self.signal_is_stood_for(a, p),
             (Kind::Source, Subject::Source(s)) => self.startup_stands_for(s),
             _ => false,

@@ -32,7 +32,7 @@ impl Engine {
         let state = &self.alarms[lost.index()];
         let shade = state.live.as_ref().map(|l| l.shade);
         if self.def(a).priority == Priority::CRITICAL {
-            let lost = state.is_active() && !state.is_masked() && shade == Some(Shade::Plain);
+            let lost = state.stands() && !state.is_masked() && shade == Some(Shade::Plain);
             return lost.then_some(NEVER);
         }
         let stands = self.stands_for_points(source);
@@ -47,7 +47,7 @@ impl Engine {
     fn stands_for_points(&self, source: SourceIx) -> bool {
         let state = &self.alarms[self.rules.of_source(source).index()];
         let clock = state.live.as_ref().is_some_and(|l| l.shade == Shade::Clock);
-        state.is_active() && !clock
+        state.stands() && !clock
     }
 
     /// Three polls, within reason.
@@ -208,7 +208,7 @@ impl Engine {
         if !stands {
             self.apply(a, super::judge::Verdict::Enter, m);
         } else if live.regions.acked {
-            self.transit(a, Event::Realarmed { sounds }, m, None);
+            self.transit(a, Event::Reannounced { sounds }, m, None);
         }
     }
 

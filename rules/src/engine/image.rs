@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Engine;
+use super::service::SavedOver;
 use super::state::{Edited, NEVER};
 use crate::alarm::{CommandResult, Regions, Transition, VERSION};
 use crate::language::{AlarmIx, Shade};
@@ -25,6 +26,9 @@ pub struct EngineImage {
     /// Alarms at rest or gone that have been active: name and activation counter.
     pub(super) counters: Vec<(String, u32)>,
     pub(super) orphans: Vec<Transition>,
+    /// What else is known of them, in the same order.
+    #[serde(default)]
+    pub(super) orphan_rules: Vec<SavedOrphan>,
     pub(super) closed: Vec<Arc<str>>,
     pub(super) commands: Vec<CommandResult>,
     /// What judges asked to keep, by `rule/tag`.
@@ -36,6 +40,14 @@ pub struct EngineImage {
     pub(super) newest: Vec<(u32, u32, i64, u64)>,
     /// Points in a gap: tag, and since when.
     pub(super) gaps: Vec<(Arc<str>, Timestamp)>,
+}
+
+/// What an alarm whose rule is gone still needs of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct SavedOrphan {
+    pub(super) occurrences: Vec<Arc<str>>,
+    pub(super) latch: bool,
+    pub(super) confirm: bool,
 }
 
 /// An alarm that was not at rest.
@@ -65,6 +77,13 @@ pub(super) struct SavedAlarm {
     pub(super) shade: Shade,
     #[serde(default)]
     pub(super) detail: Option<String>,
+    #[serde(default)]
+    pub(super) over: SavedOver,
+    /// Its rule latches, wants a confirmation: kept for when the rule is gone.
+    #[serde(default)]
+    pub(super) latch: bool,
+    #[serde(default)]
+    pub(super) confirm: bool,
     pub(super) last: Option<Transition>,
 }
 
@@ -77,6 +96,10 @@ pub struct Restored {
     pub transitions: Vec<Transition>,
     /// When the process last showed life.
     pub stopped_at: Option<Timestamp>,
+    /// The wall clock is not to be trusted yet: neither a battery nor a server has set it since the
+    /// machine started. No deadline in wall time can be determined then.
+    #[serde(default)]
+    pub wall_doubtful: bool,
 }
 
 /// How many closed occurrences an image carries.
@@ -112,6 +135,9 @@ impl Engine {
                     chattering: l.chattering,
                     shade: l.shade,
                     detail: l.detail.clone(),
+                    over: self.saved_over(&l.over),
+                    latch: self.rule(a).latch,
+                    confirm: self.rule(a).confirm,
                     last: l.last.as_deref().cloned(),
                 });
             } else if state.activations > 0 {
@@ -125,7 +151,16 @@ impl Engine {
             taken_at: self.wall_at(self.now),
             alarms,
             counters,
-            orphans: self.orphans.clone(),
+            orphans: self.orphans.iter().map(|o| o.last.clone()).collect(),
+            orphan_rules: self
+                .orphans
+                .iter()
+                .map(|o| SavedOrphan {
+                    occurrences: o.occurrences.clone(),
+                    latch: o.latch,
+                    confirm: o.confirm,
+                })
+                .collect(),
             closed: self
                 .closed
                 .iter()

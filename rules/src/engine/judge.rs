@@ -244,13 +244,17 @@ impl Engine {
             }
         }
         for a in of.map(AlarmIx) {
-            let sided = self.def(a).side().is_some();
-            if sided && self.alarms[a.index()].is_masked() && self.worse_active(a).is_none() {
+            if self.def(a).side().is_none() {
+                continue;
+            }
+            let state = &self.alarms[a.index()];
+            let (active, masked) = (state.is_active(), state.is_masked());
+            let stood_for = active && self.worse_stands(a).is_some();
+            if masked && !stood_for {
                 let sounds = self.sounds(a);
                 self.transit(a, Event::Unmasked { sounds }, m, None);
-                if self.alarms[a.index()].regions().acked {
-                    self.start_realarm(a);
-                }
+            } else if active && !masked && stood_for {
+                self.transit(a, Event::Masked, m, None);
             }
         }
     }
@@ -285,10 +289,13 @@ impl Engine {
                 // 8.23: its own pending start, else that of HH with its flag.
                 Condition::Normal | Condition::PendingOn => {
                     let (start, assumed) = own.map_or((start, assumed), |own| (own, false));
-                    self.activate(lesser, start, assumed, true, m);
+                    let masked = self.worse_stands(lesser).is_some();
+                    self.activate(lesser, start, assumed, masked, m);
                 }
                 Condition::Active | Condition::PendingOff => {
-                    self.transit(lesser, Event::Masked, m, None);
+                    if self.worse_stands(lesser).is_some() {
+                        self.transit(lesser, Event::Masked, m, None);
+                    }
                 }
             }
         }
@@ -318,7 +325,7 @@ impl Engine {
                 },
                 (true, false) => self.announce_unknown(a, m),
                 (false, _) if state.eval() != eval => {
-                    self.transit(a, event, m, None);
+                    self.transit(a, event.clone(), m, None);
                 }
                 (false, _) => {}
             }

@@ -16,6 +16,7 @@ mod input;
 mod judge;
 mod restart;
 mod sample;
+mod service;
 mod source;
 mod startup;
 mod state;
@@ -24,14 +25,14 @@ mod stuck;
 mod tests;
 mod timers;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use davy_points::{Life, Mono, PointIx, PointTable, Quality, Timestamp, Value};
 
-use crate::alarm::{Condition, Eval, Event, Label, StandingAlarm, Transition};
+use crate::alarm::{Condition, Eval, Event, Label, StandingAlarm};
 use crate::language::{AlarmDef, AlarmIx, Kind, Rule, RuleSet, Subject};
-use state::{AlarmState, NEVER, PointState, SourceState};
+use state::{AlarmState, NEVER, Orphan, PointState, SourceState};
 use timers::{Deadline, Timers};
 
 pub use image::{EngineImage, Restored};
@@ -98,7 +99,13 @@ pub struct Engine {
     closed: VecDeque<Arc<str>>,
     remembered: command::Remembered,
     /// Open alarms whose rule or level is gone: a person closes them (section 2, edits).
-    orphans: Vec<Transition>,
+    orphans: Vec<Orphan>,
+    /// Alarms that something lies over, until a deadline.
+    bounded: BTreeSet<AlarmIx>,
+    /// No wall deadline passes before this.
+    next_until: Timestamp,
+    /// What is recorded now is one release of several alarms (row 12).
+    grouped: bool,
     /// Activation counters of alarms whose rule or point is gone: ids must not come twice when it
     /// comes back.
     gone: BTreeMap<String, u32>,
@@ -128,6 +135,7 @@ impl Engine {
         if !tick || offset.abs_diff(self.wall_offset) > LABEL_TOLERANCE_NS.unsigned_abs() {
             self.wall_offset = offset;
         }
+        self.wall_deadlines();
         let stored = match &e.input {
             Input::Sample(s) => self.sample(s, e.wall),
             Input::Tick => None,
@@ -177,7 +185,7 @@ impl Engine {
             .filter_map(|a| a.live.as_ref())
             .filter(|l| l.regions.label() != Label::Normal || l.regions.eval == Eval::Unknown)
             .filter_map(|l| l.last.as_deref())
-            .chain(self.orphans.iter())
+            .chain(self.orphans.iter().map(|o| &o.last))
             .map(|last| StandingAlarm { last: last.clone() })
             .collect()
     }
@@ -203,6 +211,7 @@ impl Engine {
             self.now = self.now.max(due);
             match what {
                 Deadline::OnDelay { alarm, .. } => self.on_delay_over(alarm, due),
+                Deadline::Expire { alarm } => self.deadlines_over(alarm, due),
                 Deadline::Realarm { alarm } => self.realarm_over(alarm, due),
                 Deadline::Judge { instance } => self.judge_woken(instance as usize, due),
                 Deadline::Stale { point } => self.stale_over(point, due),

@@ -1,15 +1,16 @@
 //! Start and restart (section 2, restart; 8.15, 8.18): state is read back before anything is
 //! said; every alarm starts UNKNOWN; nothing returns without a Good sample.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use davy_points::{Life, Mono, PointIx, PointTable, Timestamp};
 
 use super::command::{Holder, Remembered};
 use super::image::{EngineImage, SavedAlarm};
+use super::service::SavedOver;
 use super::source::stamped_by_us;
-use super::state::{AlarmState, PointState};
+use super::state::{AlarmState, NEVER, Orphan, PointState};
 use super::timers::{Deadline, Timers};
 use super::{Engine, Identity, Restored, mono};
 use crate::alarm::{
@@ -59,6 +60,9 @@ impl Engine {
             closed: VecDeque::new(),
             remembered: Remembered::default(),
             orphans: Vec::new(),
+            bounded: BTreeSet::new(),
+            next_until: Timestamp(NEVER),
+            grouped: false,
             gone: BTreeMap::new(),
             table_rev: Engine::hash_of_tags(&table),
             id,
@@ -128,13 +132,29 @@ impl Engine {
     }
 
     fn read_back(&mut self, mut restored: Restored, stopped: Timestamp, wall: Timestamp) {
+        let doubtful = restored.wall_doubtful;
         let mut saved: Vec<SavedAlarm> = Vec::new();
         let mut counters: HashMap<String, u32> = HashMap::new();
         if let Some(image) = &mut restored.image {
             self.seq = image.seq;
             saved = std::mem::take(&mut image.alarms);
             counters.extend(std::mem::take(&mut image.counters));
-            self.orphans = std::mem::take(&mut image.orphans);
+            let rules = std::mem::take(&mut image.orphan_rules);
+            let mut rules = rules.into_iter();
+            for last in std::mem::take(&mut image.orphans) {
+                // An image from before these were kept knows the latest occurrence alone.
+                let occurrence = last.occurrence.clone();
+                let rule = rules.next();
+                let (latch, confirm) = rule
+                    .as_ref()
+                    .map_or((false, false), |r| (r.latch, r.confirm));
+                self.orphans.push(Orphan {
+                    last,
+                    occurrences: rule.map_or_else(|| vec![occurrence], |r| r.occurrences),
+                    latch,
+                    confirm,
+                });
+            }
             self.closed = std::mem::take(&mut image.closed).into();
             for r in std::mem::take(&mut image.commands) {
                 self.remembered.keep(r);
@@ -159,11 +179,13 @@ impl Engine {
                 saved.len() - 1
             });
             // What a person still has to close is no longer of the alarm that has its name now.
-            if !orphaned {
+            if t.cause == Cause::Superseded && t.regions.after.open {
+                let was = SavedAlarm::at_rest(&t.alarm, saved[i].activations);
+                let was = std::mem::replace(&mut saved[i], was);
+                self.replay_superseded(t, &was);
+            } else if !orphaned {
                 let done = saved[i].replay(t);
                 self.forget(&done);
-            } else if t.cause == Cause::Superseded {
-                saved[i] = SavedAlarm::at_rest(&t.alarm, saved[i].activations);
             }
             if let Some(id) = &t.command_id {
                 self.remembered.keep(CommandResult {
@@ -211,7 +233,9 @@ impl Engine {
             }
         }
         for o in &self.orphans {
-            self.open.insert(o.occurrence.clone(), Holder::Orphan);
+            for id in &o.occurrences {
+                self.open.insert(id.clone(), Holder::Orphan);
+            }
         }
         self.restore_groups();
         self.restore_flood();
@@ -230,6 +254,8 @@ impl Engine {
                 self.end_of_on_delay(a, start, due, &m);
             }
         }
+        // A clock that was set back over the restart tells no deadline either.
+        self.settle_over(doubtful || wall < stopped);
         for i in 0..self.sources.len() {
             let lost = self.rules.sources[i];
             let source_down = self.alarms[lost.index()].is_active();
@@ -252,6 +278,11 @@ impl Engine {
         if let Some(a) = self.find_chatter(name) {
             return Some(a);
         }
+        self.find_standing(name)
+    }
+
+    /// An alarm of this owner that stands from the beginning.
+    pub(super) fn find_standing(&self, name: &str) -> Option<AlarmIx> {
         let a = self.rules.find(name, &self.table)?;
         let owned = match self.def(a).subject {
             Subject::Point(p) => self.points[p.index()].flags.owned,
@@ -318,7 +349,7 @@ impl Engine {
 
     /// A saved label on this process's monotonic clock. Downtime counts; a wall clock that went
     /// back over the restart counts as none.
-    fn instant(&self, t: Timestamp, stopped: Timestamp, wall: Timestamp) -> i64 {
+    pub(super) fn instant(&self, t: Timestamp, stopped: Timestamp, wall: Timestamp) -> i64 {
         let downtime = wall.since(stopped).max(0);
         self.now
             .saturating_sub(downtime)
@@ -409,6 +440,7 @@ impl Engine {
                 self.points[p.index()].flags.stuck = true;
             }
         }
+        self.restore_over(a, s.over, stopped, wall);
         let raised = self.edited(a);
         self.alarms[a.index()].rest();
         raised
@@ -431,7 +463,8 @@ impl Engine {
                 let Some(live) = &mut self.alarms[a.index()].live else {
                     continue;
                 };
-                if live.regions.open && live.regions.eval == Eval::Known {
+                let told = live.regions.open || !live.regions.is_bare();
+                if told && live.regions.eval == Eval::Known {
                     let m = self.at_deadline(a, self.now);
                     self.transit(a, Event::Restarted, &m, None);
                 } else {
@@ -466,6 +499,9 @@ impl SavedAlarm {
             chattering: false,
             shade: Shade::Plain,
             detail: None,
+            over: SavedOver::default(),
+            latch: false,
+            confirm: false,
             last: None,
         }
     }
@@ -487,6 +523,7 @@ impl SavedAlarm {
         // only the record's regions tell, not its start.
         let known = self.regions.condition == Condition::PendingOn
             && after.condition == Condition::PendingOn;
+        self.over.replay(t, &self.occurrence);
         self.regions = after.clone();
         if !known {
             self.deadline = None;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use davy_points::{NoData, PointIx, Quality, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
+use super::service::Over;
 use crate::alarm::{Condition, Eval, Regions, Transition};
 use crate::language::Shade;
 
@@ -33,6 +34,11 @@ impl AlarmState {
     /// Active, its off-delay included (8.9).
     pub(super) fn is_active(&self) -> bool {
         matches!(self.condition(), Condition::Active | Condition::PendingOff)
+    }
+
+    /// Active, and nothing lies over it: only such a level masks lesser ones (3.8).
+    pub(super) fn stands(&self) -> bool {
+        self.is_active() && self.live.as_ref().is_some_and(|l| l.regions.is_bare())
     }
 
     pub(super) fn is_masked(&self) -> bool {
@@ -65,7 +71,8 @@ impl AlarmState {
     /// Gives the box back where nothing stands and nothing is left to say.
     pub(super) fn rest(&mut self) {
         let Some(l) = &self.live else { return };
-        let quiet = l.regions.condition == Condition::Normal && !l.regions.open;
+        let over = !l.regions.is_bare() || !l.over.is_empty();
+        let quiet = l.regions.condition == Condition::Normal && !l.regions.open && !over;
         let announced_unknown = l.regions.eval == Eval::Unknown && l.last.is_some();
         if quiet && !announced_unknown {
             self.unknown = l.regions.eval == Eval::Unknown;
@@ -107,6 +114,8 @@ pub(super) struct Live {
     /// What a part of the process said of itself; which points a storm took.
     pub(super) detail: Option<String>,
     pub(super) rev: Option<Arc<str>>,
+    /// A shelf, suppression, out of service: what the regions do not tell of them.
+    pub(super) over: Over,
     pub(super) last: Option<Box<Transition>>,
 }
 
@@ -135,9 +144,22 @@ impl Live {
             shade: Shade::Plain,
             detail: None,
             rev: None,
+            over: Over::default(),
             last: None,
         }
     }
+}
+
+/// An open alarm whose rule or level is gone: a person closes it (section 2, edits).
+#[derive(Debug)]
+pub(super) struct Orphan {
+    pub(super) last: Transition,
+    /// All occurrences of its episode.
+    pub(super) occurrences: Vec<Arc<str>>,
+    /// Its rule latched it.
+    pub(super) latch: bool,
+    /// Its rule wanted it confirmed.
+    pub(super) confirm: bool,
 }
 
 /// What a rule was before an edit.

@@ -8,12 +8,17 @@ use davy_points::PointIx;
 
 use crate::language::AlarmIx;
 
-/// Within one instant on-delays come first, worst first, then re-alarms, then judges; staleness and what
+/// Within one instant on-delays come first, worst first, then what expires, then re-alarms, then
+/// judges; staleness and what
 /// follows from silence come after every input of its instant (8.2, 8.19).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Deadline {
     OnDelay {
         badness: u8,
+        alarm: AlarmIx,
+    },
+    /// A shelf, a suppression or out of service ends.
+    Expire {
         alarm: AlarmIx,
     },
     Realarm {
@@ -64,6 +69,18 @@ impl Timers {
         }
         self.heap.pop();
         Some((due, what))
+    }
+
+    /// The next of what expires at exactly this instant.
+    pub(super) fn pop_expiry(&mut self, at: i64) -> Option<AlarmIx> {
+        match self.heap.peek() {
+            Some(Reverse((due, Deadline::Expire { alarm }))) if *due == at => {
+                let alarm = *alarm;
+                self.heap.pop();
+                Some(alarm)
+            }
+            _ => None,
+        }
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) fn read(
     let trip = keys.truth("trip", f).unwrap_or(false);
     let debounce = keys.duration_ns("debounce", f).map_or(0, |d| d.0);
     head.rule.trip = trip;
+    head.rule.latch |= trip;
     head.on_delay = Some(head.on_delay.unwrap_or(0).max(debounce));
     head.off_delay = Some(head.off_delay.unwrap_or(0).max(debounce));
     let policy = Policy::read(&mut head, &mut keys, f);

@@ -71,6 +71,8 @@ pub(super) fn read<'t>(
         guidance: guidance.map_or("", |g| g.0).into(),
         text: keys.text("text", f).map(|t| t.0.into()),
         realarm_ns: keys.duration_ns("realarm", f).map(|d| d.0),
+        latch: keys.truth("latch", f).unwrap_or(false),
+        confirm: keys.truth("confirm", f).unwrap_or(false),
         origin: Some((f.file.to_owned(), keys.span.clone())),
         ..Rule::implicit(id.as_ref().map_or("", |i| &i.0), kind)
     };

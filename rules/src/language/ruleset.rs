@@ -139,6 +139,10 @@ pub struct Rule {
     pub gap_tolerance_ns: Option<i64>,
     /// Re-alarm time of an acknowledged alarm, ns.
     pub realarm_ns: Option<i64>,
+    /// Stays on the list after its return until it is reset (rows 7–10).
+    pub latch: bool,
+    /// To be confirmed true or false before it closes (row 17).
+    pub confirm: bool,
     /// Overrides "priority 1 or 2" as safety class.
     pub safety: Option<bool>,
     /// A trip: it latches, and no chatter guard holds it.
@@ -396,6 +400,11 @@ impl RuleSet {
             rule.chatter,
             rule.trip,
         );
+        for (set, word) in [(rule.latch, "|latch"), (rule.confirm, "|confirm")] {
+            if set {
+                text.push_str(word);
+            }
+        }
         if let Some(s) = &rule.stuck {
             let witness = match def.subject {
                 Subject::Point(p) => s.witnesses.get(&p),
@@ -712,6 +721,8 @@ impl Rule {
             strict: false,
             gap_tolerance_ns: None,
             realarm_ns: None,
+            latch: false,
+            confirm: false,
             safety: None,
             trip: false,
             classes: Vec::new(),

@@ -330,7 +330,7 @@ select = { class = \"flow\" }
 on_delay = \"5s\"
 ",
         &[
-            "E301 5:1 [on_delay] unknown key `on_delay` | known here: id, select, guidance, text, realarm, priority, after",
+            "E301 5:1 [on_delay] unknown key `on_delay` | known here: id, select, guidance, text, realarm, latch, confirm, priority, after",
         ],
     );
 }

@@ -577,6 +577,7 @@ impl<'a> Run<'a> {
                 .cloned()
                 .collect(),
             stopped_at: Some(Timestamp(self.wall + self.last)),
+            wall_doubtful: false,
         };
         self.origin = at;
         self.last = at;

@@ -6,7 +6,12 @@
 //! 0s    LT=50                 a Good sample, stamped now
 //! 1s    LT=50 uncertain       or bad, lost (no answer), nan, none; at=0.5s is its own time, seq=7 its sequence
 //! 2s    tick
-//! 3s    ack table/LT/hh       the alarm's open occurrence; also un_ack, silence, shelve
+//! 3s    ack table/LT/hh       the alarm's latest occurrence; also un_ack, silence, reset,
+//! 3s    confirm table/LT/hh true
+//! 3s    shelve table/LT/h 30m one_shot in its place for one occurrence; and unshelve
+//! 3s    oos table/LT/h 8h permit=P-7 second=b    and in_service
+//! 3s    suppress table/LT/h 2h cause=fan-off     and unsuppress with its cause
+//! 3s    …                     role=, reason=, by=, occ=first may follow any verb
 //! 4s    down · up             the first source; or the one that is named
 //! 5s    health journal bad
 //! 6s    step -3600s           the wall clock
@@ -39,6 +44,8 @@ pub(crate) struct Rig {
     seq: u64,
     sample_seq: u64,
     commands: u64,
+    /// Nobody has set the wall clock since the machine started.
+    pub(crate) wall_doubtful: bool,
     /// Script time of the process's monotonic zero.
     origin: i64,
     /// Wall minus script time.
@@ -61,6 +68,7 @@ impl Rig {
             seq: 0,
             sample_seq: 0,
             commands: 0,
+            wall_doubtful: false,
             origin: 0,
             wall: BASE,
             last: 0,
@@ -88,10 +96,10 @@ impl Rig {
         let words: Vec<&str> = step.split_whitespace().collect();
         match words[..] {
             ["tick"] => self.give(at, Input::Tick),
-            [verb @ ("ack" | "un_ack" | "silence" | "shelve"), alarm] => {
-                let occurrence = self.occurrence(alarm);
-                self.command_for(at, verb, &occurrence);
+            [verb, alarm, ..] if verb_of(verb).is_some() => {
+                self.command(at, verb, alarm, &words[2..]);
             }
+            ["doubtful", "clock"] => self.wall_doubtful = true,
             ["down" | "up", ..] => {
                 let named = |id: &str| words.get(1).is_none_or(|w| *w == id);
                 let (source, _) = self.table.sources().find(|(_, s)| named(&s.id)).unwrap();
@@ -167,27 +175,88 @@ impl Rig {
     }
 
     pub(crate) fn command_for(&mut self, at: i64, verb: &str, occurrence: &str) {
-        self.commands += 1;
-        let verb = match verb {
-            "ack" => Verb::Ack,
-            "un_ack" => Verb::UnAck,
-            "silence" => Verb::Silence,
-            _ => Verb::Shelve,
-        };
+        let verb = verb_of(verb).unwrap_or_else(|| panic!("{verb}"));
         let c = Command {
+            occurrence: Some(occurrence.to_owned()),
+            ..self.plain(at, verb)
+        };
+        self.give(at, Input::Command(c));
+    }
+
+    /// A command that lacks what it is about.
+    pub(crate) fn plain(&mut self, at: i64, verb: Verb) -> Command {
+        self.commands += 1;
+        Command {
             v: VERSION,
             id: format!("c{}", self.commands),
             alarm: None,
-            occurrence: Some(occurrence.to_owned()),
+            occurrence: None,
             verb,
             actor: "shift-a".to_owned(),
             role: "operator".to_owned(),
             reason: String::new(),
             until: None,
+            one_shot: false,
+            permit: None,
+            second: None,
+            verdict: None,
+            cause: None,
+            points: Vec::new(),
             issued_at: Timestamp(self.wall + at),
             expires_at: None,
-        };
+        }
+    }
+
+    fn command(&mut self, at: i64, word: &str, alarm: &str, more: &[&str]) {
+        let verb = verb_of(word).unwrap_or_else(|| panic!("{word}"));
+        let mut c = self.plain(at, verb);
+        c.one_shot = word == "one_shot";
+        match verb {
+            Verb::Ack | Verb::UnAck | Verb::Silence | Verb::Confirm | Verb::Reset => {
+                c.occurrence = Some(self.occurrence(alarm));
+            }
+            _ => {
+                c.alarm = Some(alarm.to_owned());
+                c.reason = "loop check".to_owned();
+            }
+        }
+        if !crate::alarm::Role::Operator.may(verb) {
+            c.role = "supervisor".to_owned();
+        }
+        for word in more {
+            match word.split_once('=') {
+                Some(("role", role)) => c.role = role.to_owned(),
+                Some(("reason", reason)) => c.reason = reason.to_owned(),
+                Some(("by", actor)) => c.actor = actor.to_owned(),
+                Some(("permit", permit)) => c.permit = Some(permit.to_owned()),
+                Some(("second", second)) => c.second = Some(second.to_owned()),
+                Some(("cause", cause)) => c.cause = Some(cause.to_owned()),
+                Some(("occ", "first")) => {
+                    let of = |t: &&Transition| &*t.alarm == alarm && !t.occurrence.is_empty();
+                    let first = self.transitions.iter().find(of);
+                    c.occurrence = first.map(|t| t.occurrence.to_string());
+                }
+                None if matches!(*word, "true" | "false") => c.verdict = Some((*word).to_owned()),
+                None => c.until = Some(Timestamp(self.wall + at + seconds(word))),
+                Some(_) => panic!("{word}"),
+            }
+        }
         self.give(at, Input::Command(c));
+    }
+
+    /// Why each command was rejected, in order: its word, or `applied`.
+    pub(crate) fn answers(&self) -> Vec<String> {
+        self.results
+            .iter()
+            .map(|r| match r.why {
+                Some(why) => serde_json::to_value(why)
+                    .unwrap()
+                    .as_str()
+                    .unwrap()
+                    .to_owned(),
+                None => "applied".to_owned(),
+            })
+            .collect()
     }
 
     /// Latest occurrence of an alarm.
@@ -232,6 +301,7 @@ impl Rig {
                 .cloned()
                 .collect(),
             stopped_at: Some(Timestamp(self.wall + self.last)),
+            wall_doubtful: self.wall_doubtful,
         };
         self.origin = at;
         self.engine = start(&self.rules, &self.table, restored, 0, self.wall + at);
@@ -283,11 +353,36 @@ pub(crate) fn line(t: &Transition) -> String {
     super::line::line(t, BASE)
 }
 
-/// `5s`, `0.25s`, `-3600s` in nanoseconds.
+/// `5s`, `0.25s`, `-3600s`, `30m`, `8h` in nanoseconds.
 pub(crate) fn seconds(text: &str) -> i64 {
-    let number = text.strip_suffix('s').unwrap_or_else(|| panic!("{text}"));
-    let s: f64 = number.parse().unwrap_or_else(|_| panic!("{text}"));
-    (s * 1e9).round() as i64
+    let (number, unit) = text.split_at(text.len() - 1);
+    let unit = match unit {
+        "s" => 1e9,
+        "m" => 60e9,
+        "h" => 3600e9,
+        _ => panic!("{text}"),
+    };
+    let n: f64 = number.parse().unwrap_or_else(|_| panic!("{text}"));
+    (n * unit).round() as i64
+}
+
+fn verb_of(word: &str) -> Option<Verb> {
+    Some(match word {
+        "ack" => Verb::Ack,
+        "un_ack" => Verb::UnAck,
+        "silence" => Verb::Silence,
+        "confirm" => Verb::Confirm,
+        "reset" => Verb::Reset,
+        "shelve" | "one_shot" => Verb::Shelve,
+        "unshelve" => Verb::Unshelve,
+        "oos" => Verb::OutOfService,
+        "in_service" => Verb::InService,
+        "suppress" => Verb::Suppress,
+        "unsuppress" => Verb::Unsuppress,
+        "bypass" => Verb::Bypass,
+        "restore" => Verb::Restore,
+        _ => return None,
+    })
 }
 
 /// Runs a script against a plant and compares the transition list.

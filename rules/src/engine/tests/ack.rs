@@ -86,7 +86,7 @@ fn un_ack_and_silence() {
          3s silence table/LT/h
          4s ack table/LT/h
          5s un_ack table/LT/h
-         6s shelve table/LT/h",
+         6s bypass table/LT/h",
         "0s table/LT/h NORMAL>UNACK condition
          2s table/LT/h UNACK>UNACK silence silent
          4s table/LT/h UNACK>ACKED ack

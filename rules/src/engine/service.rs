@@ -1,0 +1,679 @@
+//! What people and plans lay over an alarm: a shelf, suppression, out of service (section 2, rows
+//! 11 to 15), and the deadlines that end them.
+//!
+//! Lives here: bounds, both clocks of a deadline, release, restart. May not live here: which role
+//! may (`alarm::Role`), what an event does to the regions (`alarm::step`). A deadline is kept as
+//! wall time and as monotonic time, and the earlier of the two ends it: a clock that is set back
+//! lengthens nothing (section 1). Read first: [`Engine::expire`].
+
+use std::sync::Arc;
+
+use davy_points::{Priority, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::state::NEVER;
+use super::timers::Deadline;
+use super::{Engine, Moment};
+use crate::alarm::{Command, Event, Level, OutOfService, Regions, Rejection, Shelve, Transition};
+use crate::language::{AlarmDef, AlarmIx, Subject};
+
+const MINUTE_NS: i64 = 60_000_000_000;
+
+/// The longest that an alarm may be out of service under one permit.
+const OUT_OF_SERVICE_MAX_NS: i64 = 7 * 24 * 60 * MINUTE_NS;
+
+/// The longest suppression that a person may ask for.
+const SUPPRESS_MAX_NS: i64 = 24 * 60 * MINUTE_NS;
+
+/// Row 11: the longest shelf of a priority; none where it cannot be shelved at all.
+fn longest_shelf(def: &AlarmDef) -> Option<i64> {
+    if def.level == Level::LossOfView {
+        return None;
+    }
+    let minutes = match def.priority.get() {
+        1 => return None,
+        2 => 60,
+        3 => 240,
+        _ => 720,
+    };
+    Some(minutes * MINUTE_NS)
+}
+
+/// A shelf, beside what the regions tell of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Shelf {
+    /// The occurrence that stood when it was shelved; empty where none did, or where it has been
+    /// asked for again since (row 12).
+    pub(super) occurrence: Arc<str>,
+    /// Its end on the monotonic clock.
+    pub(super) due: i64,
+    /// Its whole length (8.24).
+    pub(super) whole_ns: i64,
+}
+
+/// A cause of suppression. It is kept after its end until its cause is no longer true, so that one
+/// that stays true has one maximum, not one after another (8.14).
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Hold {
+    pub(super) cause: String,
+    pub(super) until: Timestamp,
+    pub(super) due: i64,
+    /// A person said so; nothing evaluates it.
+    pub(super) by_hand: bool,
+    /// A person ended it.
+    pub(super) ended: bool,
+}
+
+/// What lies over an alarm and cannot be told from its regions.
+#[derive(Debug, Default)]
+pub(super) struct Over {
+    pub(super) shelf: Option<Shelf>,
+    pub(super) holds: Vec<Hold>,
+    /// End of out of service on the monotonic clock.
+    pub(super) out_due: Option<i64>,
+}
+
+impl Over {
+    pub(super) fn is_empty(&self) -> bool {
+        self.shelf.is_none() && self.holds.is_empty() && self.out_due.is_none()
+    }
+
+    /// Drops what the regions no longer hold. A rule's cause is kept until it is no longer true.
+    pub(super) fn trim(&mut self, regions: &Regions) {
+        if regions.shelved.is_none() {
+            self.shelf = None;
+        }
+        if regions.out_of_service.is_none() {
+            self.out_due = None;
+        }
+        self.holds
+            .retain(|h| !h.by_hand || regions.suppressed.contains(&h.cause));
+    }
+
+    /// When the last of the causes ends that suppress now, without one of them.
+    fn until_without(&self, regions: &Regions, cause: &str) -> Option<Timestamp> {
+        self.holds
+            .iter()
+            .filter(|h| h.cause != cause && regions.suppressed.contains(&h.cause))
+            .map(|h| h.until)
+            .max()
+    }
+}
+
+/// [`Over`] in an image; times are wall time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct SavedOver {
+    #[serde(default)]
+    pub(super) shelf: Option<SavedShelf>,
+    #[serde(default)]
+    pub(super) holds: Vec<SavedHold>,
+    #[serde(default)]
+    pub(super) out_due: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct SavedShelf {
+    pub(super) occurrence: Arc<str>,
+    pub(super) due: Timestamp,
+    pub(super) whole_ns: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct SavedHold {
+    pub(super) cause: String,
+    pub(super) until: Timestamp,
+    pub(super) due: Timestamp,
+    #[serde(default)]
+    pub(super) by_hand: bool,
+    #[serde(default)]
+    pub(super) ended: bool,
+}
+
+impl SavedOver {
+    /// What a transition after the image did; `standing` is the occurrence that stood then.
+    pub(super) fn replay(&mut self, t: &Transition, standing: &Arc<str>) {
+        let (before, after) = (&t.regions.before, &t.regions.after);
+        match (&self.shelf, &after.shelved) {
+            (_, None) => self.shelf = None,
+            (None, Some(shelf)) => {
+                let stood = before.is_active().then(|| standing.clone());
+                self.shelf = Some(SavedShelf {
+                    occurrence: stood.unwrap_or_else(|| "".into()),
+                    due: shelf.until(),
+                    whole_ns: shelf.until().since(t.recorded_at),
+                });
+            }
+            (Some(_), Some(_)) => {}
+        }
+        if before.acked
+            && !after.acked
+            && after.is_active()
+            && let Some(shelf) = &mut self.shelf
+        {
+            shelf.occurrence = "".into();
+        }
+        for cause in &after.suppressed {
+            if let (false, Some(until)) =
+                (before.suppressed.contains(cause), after.suppressed_until)
+                && !self.holds.iter().any(|h| h.cause == *cause)
+            {
+                self.holds.push(SavedHold {
+                    cause: cause.clone(),
+                    until,
+                    due: until,
+                    by_hand: t.command_id.is_some(),
+                    ended: false,
+                });
+            }
+        }
+        self.out_due = match (&after.out_of_service, self.out_due) {
+            (None, _) => None,
+            (Some(out), None) => Some(out.until),
+            (Some(_), known) => known,
+        };
+    }
+}
+
+/// Something that lay over an alarm and ended.
+enum Ended {
+    Shelf,
+    Suppression(String),
+    OutOfService,
+}
+
+impl Engine {
+    /// Row 11, 8.12.
+    pub(super) fn shelve(&mut self, a: AlarmIx, c: &Command, m: &Moment) -> Result<(), Rejection> {
+        let longest = longest_shelf(self.def(a)).ok_or(Rejection::NotShelvable)?;
+        if self.alarms[a.index()].regions().shelved.is_some() {
+            return Err(Rejection::AlreadyShelved);
+        }
+        needs_reason(c)?;
+        let (until, whole_ns) = deadline(c, m, longest)?;
+        let shelf = match c.one_shot {
+            true => Shelve::OneShot { until },
+            false => Shelve::Timed { until },
+        };
+        let state = &self.alarms[a.index()];
+        let standing = match &state.live {
+            Some(live) if state.is_active() => live.occurrence.clone(),
+            _ => "".into(),
+        };
+        self.lay(a, Event::Shelved(shelf), m, Some(c))?;
+        let due = m.now.saturating_add(whole_ns);
+        self.alarms[a.index()].live().over.shelf = Some(Shelf {
+            occurrence: standing,
+            due,
+            whole_ns,
+        });
+        self.watch(a, due, until);
+        Ok(())
+    }
+
+    /// Row 12.
+    pub(super) fn unshelve(
+        &mut self,
+        a: AlarmIx,
+        c: &Command,
+        m: &Moment,
+    ) -> Result<(), Rejection> {
+        let seen = self.alarms[a.index()].live.as_ref().is_some_and(|l| {
+            let shelved = l.over.shelf.as_ref().map(|s| &s.occurrence);
+            l.regions.is_active() && shelved == Some(&l.occurrence)
+        });
+        let sounds = self.sounds(a);
+        self.lay(a, Event::Unshelved { seen, sounds }, m, Some(c))
+    }
+
+    /// Row 14.
+    pub(super) fn take_out(
+        &mut self,
+        a: AlarmIx,
+        c: &Command,
+        m: &Moment,
+    ) -> Result<(), Rejection> {
+        needs_reason(c)?;
+        let permit = given(c.permit.as_ref()).ok_or(Rejection::NeedsPermit)?;
+        if self.def(a).priority == Priority::CRITICAL {
+            needs_second(c)?;
+        }
+        let (until, whole_ns) = deadline(c, m, OUT_OF_SERVICE_MAX_NS)?;
+        let out = OutOfService {
+            permit: permit.to_owned(),
+            until,
+        };
+        self.lay(a, Event::TakenOut(out), m, Some(c))?;
+        let due = m.now.saturating_add(whole_ns);
+        self.alarms[a.index()].live().over.out_due = Some(due);
+        self.watch(a, due, until);
+        Ok(())
+    }
+
+    /// Row 15.
+    pub(super) fn put_in(&mut self, a: AlarmIx, c: &Command, m: &Moment) -> Result<(), Rejection> {
+        let sounds = self.sounds(a);
+        self.lay(a, Event::BackInService { sounds }, m, Some(c))
+    }
+
+    /// Row 13, by a person.
+    pub(super) fn suppress(
+        &mut self,
+        a: AlarmIx,
+        c: &Command,
+        m: &Moment,
+    ) -> Result<(), Rejection> {
+        needs_reason(c)?;
+        let cause = given(c.cause.as_ref()).ok_or(Rejection::Malformed)?;
+        if self.needs_override(a) {
+            given(c.permit.as_ref()).ok_or(Rejection::NeedsPermit)?;
+            needs_second(c)?;
+        }
+        let (until, whole_ns) = deadline(c, m, SUPPRESS_MAX_NS)?;
+        let known = |h: &Hold| h.cause == cause;
+        let live = self.alarms[a.index()].live.as_ref();
+        if live.is_some_and(|l| l.over.holds.iter().any(known)) {
+            return Err(Rejection::NotApplicable);
+        }
+        self.hold(a, cause, until, m.now.saturating_add(whole_ns), m, Some(c))
+    }
+
+    /// Ends a suppression by its cause, whoever began it; a rule's begins again only when its cause
+    /// was false in between.
+    pub(super) fn unsuppress(
+        &mut self,
+        a: AlarmIx,
+        c: &Command,
+        m: &Moment,
+    ) -> Result<(), Rejection> {
+        let cause = given(c.cause.as_ref()).ok_or(Rejection::Malformed)?;
+        let live = self.alarms[a.index()].live.as_mut();
+        for h in live.into_iter().flat_map(|l| l.over.holds.iter_mut()) {
+            h.ended |= h.cause == cause;
+        }
+        self.release_cause(a, cause, m, Some(c))
+    }
+
+    /// Row 13, by a rule: `until` while the cause is true, none when it is false or Unknown. The
+    /// maximum of a cause that stays true counts from when it became true. The caller has seen to
+    /// the named override that priority 1 and the second level of a gas alarm need.
+    #[allow(dead_code)] // rules that suppress call it
+    pub(super) fn set_suppressed(
+        &mut self,
+        a: AlarmIx,
+        cause: &str,
+        until: Option<Timestamp>,
+        m: &Moment,
+    ) {
+        let over = self.alarms[a.index()].live.as_ref().map(|l| &l.over);
+        let known = over.and_then(|o| o.holds.iter().find(|h| h.cause == cause));
+        match (until, known) {
+            (Some(until), None) => {
+                let due = m.now.saturating_add(until.since(m.wall));
+                // Refused only where it suppresses already.
+                let _ = self.hold(a, cause, until, due, m, None);
+            }
+            (Some(_), Some(hold)) => {
+                let (until, due) = (hold.until, hold.due);
+                let past = hold.ended || due <= m.now || until <= m.wall;
+                if !past && !self.suppresses(a, cause) {
+                    let _ = self.hold(a, cause, until, due, m, None);
+                }
+            }
+            (None, Some(_)) => {
+                let _ = self.release_cause(a, cause, m, None);
+                let over = &mut self.alarms[a.index()].live().over;
+                over.holds.retain(|h| h.cause != cause);
+                self.at_rest(a);
+            }
+            (None, None) => {}
+        }
+    }
+
+    #[allow(dead_code)]
+    fn suppresses(&self, a: AlarmIx, cause: &str) -> bool {
+        let live = self.alarms[a.index()].live.as_ref();
+        live.is_some_and(|l| l.regions.suppressed.iter().any(|c| c == cause))
+    }
+
+    fn hold(
+        &mut self,
+        a: AlarmIx,
+        cause: &str,
+        until: Timestamp,
+        due: i64,
+        m: &Moment,
+        asked: Option<&Command>,
+    ) -> Result<(), Rejection> {
+        let regions = self.alarms[a.index()].regions();
+        let over = &mut self.alarms[a.index()].live().over;
+        let last = over
+            .until_without(&regions, cause)
+            .map_or(until, |o| o.max(until));
+        over.holds.retain(|h| h.cause != cause);
+        over.holds.push(Hold {
+            cause: cause.to_owned(),
+            until,
+            due,
+            by_hand: asked.is_some(),
+            ended: false,
+        });
+        if due > m.now && until > m.wall {
+            let event = Event::Suppressed {
+                cause: cause.to_owned(),
+                until: last,
+            };
+            self.lay(a, event, m, asked)?;
+        }
+        self.watch(a, due, until);
+        Ok(())
+    }
+
+    fn release_cause(
+        &mut self,
+        a: AlarmIx,
+        cause: &str,
+        m: &Moment,
+        asked: Option<&Command>,
+    ) -> Result<(), Rejection> {
+        let event = Event::Unsuppressed {
+            cause: cause.to_owned(),
+            until: self.until_without(a, cause),
+            sounds: self.sounds(a),
+        };
+        self.lay(a, event, m, asked)
+    }
+
+    fn until_without(&self, a: AlarmIx, cause: &str) -> Option<Timestamp> {
+        let live = self.alarms[a.index()].live.as_ref()?;
+        live.over.until_without(&live.regions, cause)
+    }
+
+    /// Row 13: priority 1, and the second level of a gas alarm.
+    fn needs_override(&self, a: AlarmIx) -> bool {
+        let def = self.def(a);
+        let gas = match def.subject {
+            Subject::Point(p) => self.table.point(p).class.contains("gas"),
+            Subject::Source(_) | Subject::Part(_) => false,
+        };
+        def.priority == Priority::CRITICAL || (gas && matches!(def.level, Level::Hh | Level::Hhh))
+    }
+
+    /// Applies an event of this file, and what follows from it.
+    fn lay(
+        &mut self,
+        a: AlarmIx,
+        event: Event,
+        m: &Moment,
+        asked: Option<&Command>,
+    ) -> Result<(), Rejection> {
+        if let Some(why) = self.transit(a, event, m, asked) {
+            self.at_rest(a);
+            return Err(why);
+        }
+        self.at_rest(a);
+        match self.def(a).subject {
+            // 3.8: what is shelved, suppressed or out of service masks nothing.
+            Subject::Point(p) => self.settle(self.siblings(a, p), m),
+            Subject::Source(s) => {
+                let state = &self.alarms[a.index()];
+                if state.is_active() && !state.regions().is_bare() {
+                    self.source_returned(s);
+                }
+            }
+            Subject::Part(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Gives the box back where nothing is left.
+    fn at_rest(&mut self, a: AlarmIx) {
+        let state = &mut self.alarms[a.index()];
+        if state.live.as_ref().is_none_or(|l| l.over.is_empty()) {
+            self.bounded.remove(&a);
+        }
+        state.rest();
+    }
+
+    /// Both clocks of a deadline.
+    fn watch(&mut self, a: AlarmIx, due: i64, until: Timestamp) {
+        self.timers.push(due, Deadline::Expire { alarm: a });
+        self.bounded.insert(a);
+        self.next_until = self.next_until.min(until);
+    }
+
+    /// Something over an alarm ends now; so may others, and then it is one release (row 12).
+    pub(super) fn deadlines_over(&mut self, first: AlarmIx, due: i64) {
+        let mut all = vec![first];
+        while let Some(a) = self.timers.pop_expiry(due) {
+            if all.last() != Some(&a) {
+                all.push(a);
+            }
+        }
+        self.expire(&all, due);
+    }
+
+    /// The wall clock may have passed a deadline that the monotonic one has not.
+    pub(super) fn wall_deadlines(&mut self) {
+        if self.wall_at(self.now) < self.next_until {
+            return;
+        }
+        let all: Vec<AlarmIx> = self.bounded.iter().copied().collect();
+        self.expire(&all, self.now);
+        let wall = self.wall_at(self.now);
+        self.next_until = self
+            .bounded
+            .iter()
+            .filter_map(|a| self.alarms[a.index()].live.as_ref())
+            .flat_map(|l| {
+                let shelf = l.regions.shelved.as_ref().map(Shelve::until);
+                let out = l.regions.out_of_service.as_ref().map(|o| o.until);
+                let holds = l.over.holds.iter().map(|h| h.until);
+                shelf.into_iter().chain(out).chain(holds)
+            })
+            .filter(|until| *until > wall)
+            .min()
+            .unwrap_or(Timestamp(NEVER));
+    }
+
+    /// Ends what is due over these alarms, whichever of its two clocks says so.
+    fn expire(&mut self, alarms: &[AlarmIx], now: i64) {
+        let wall = self.wall_at(now);
+        let mut ended: Vec<(AlarmIx, Ended)> = Vec::new();
+        let mut groups = 0;
+        for a in alarms {
+            let Some(live) = &self.alarms[a.index()].live else {
+                continue;
+            };
+            let (regions, over) = (&live.regions, &live.over);
+            let before = ended.len();
+            if let (Some(shelf), Some(known)) = (&regions.shelved, &over.shelf)
+                && (known.due <= now || shelf.until() <= wall)
+            {
+                ended.push((*a, Ended::Shelf));
+            }
+            for h in &over.holds {
+                let over = h.due <= now || h.until <= wall;
+                if over && regions.suppressed.contains(&h.cause) {
+                    ended.push((*a, Ended::Suppression(h.cause.clone())));
+                }
+            }
+            if let (Some(out), Some(due)) = (&regions.out_of_service, over.out_due)
+                && (due <= now || out.until <= wall)
+            {
+                ended.push((*a, Ended::OutOfService));
+            }
+            groups += usize::from(ended.len() > before);
+        }
+        self.grouped = groups > 1;
+        for (a, what) in ended {
+            let sounds = self.sounds(a);
+            let event = match what {
+                Ended::Shelf => Event::ShelfExpired { sounds },
+                Ended::Suppression(cause) => Event::SuppressionExpired {
+                    until: self.until_without(a, &cause),
+                    cause,
+                    sounds,
+                },
+                Ended::OutOfService => Event::OutOfServiceExpired { sounds },
+            };
+            let m = self.at_deadline(a, now);
+            // Refused only where something else has ended it within this instant.
+            let _ = self.lay(a, event, &m, None);
+        }
+        self.grouped = false;
+    }
+
+    /// 8.12: a one-shot shelf ends at the return, keeping the label underneath.
+    pub(super) fn end_one_shot(&mut self, a: AlarmIx, m: &Moment) {
+        let sounds = self.sounds(a);
+        self.transit(a, Event::ShelfExpired { sounds }, m, None);
+        self.at_rest(a);
+    }
+
+    /// The occurrence that was shelved is asked for again: who shelved it has not seen that.
+    pub(super) fn no_longer_seen(&mut self, a: AlarmIx) {
+        if let Some(live) = &mut self.alarms[a.index()].live
+            && let Some(shelf) = &mut live.over.shelf
+        {
+            shelf.occurrence = "".into();
+        }
+    }
+
+    /// 8.24: a raised priority voids a shelf that it forbids.
+    pub(super) fn void_forbidden_shelf(&mut self, a: AlarmIx, m: &Moment) {
+        let longest = longest_shelf(self.def(a)).unwrap_or(0);
+        let live = self.alarms[a.index()].live.as_ref();
+        let shelf = live.and_then(|l| l.over.shelf.as_ref());
+        if shelf.is_some_and(|s| s.whole_ns > longest) {
+            let sounds = self.sounds(a);
+            let _ = self.lay(a, Event::ShelfVoided { sounds }, m, None);
+        }
+    }
+
+    pub(super) fn saved_over(&self, over: &Over) -> SavedOver {
+        SavedOver {
+            shelf: over.shelf.as_ref().map(|s| SavedShelf {
+                occurrence: s.occurrence.clone(),
+                due: self.wall_at(s.due),
+                whole_ns: s.whole_ns,
+            }),
+            holds: over
+                .holds
+                .iter()
+                .map(|h| SavedHold {
+                    cause: h.cause.clone(),
+                    until: h.until,
+                    due: self.wall_at(h.due),
+                    by_hand: h.by_hand,
+                    ended: h.ended,
+                })
+                .collect(),
+            out_due: over.out_due.map(|due| self.wall_at(due)),
+        }
+    }
+
+    /// Deadlines on this process's clock. What is due acts in [`Engine::settle_over`].
+    pub(super) fn restore_over(
+        &mut self,
+        a: AlarmIx,
+        saved: SavedOver,
+        stopped: Timestamp,
+        wall: Timestamp,
+    ) {
+        let instant = |t: Timestamp| self.instant(t, stopped, wall);
+        let over = Over {
+            shelf: saved.shelf.map(|s| Shelf {
+                occurrence: s.occurrence,
+                due: instant(s.due),
+                whole_ns: s.whole_ns,
+            }),
+            holds: saved
+                .holds
+                .into_iter()
+                .map(|h| Hold {
+                    due: instant(h.due),
+                    cause: h.cause,
+                    until: h.until,
+                    by_hand: h.by_hand,
+                    ended: h.ended,
+                })
+                .collect(),
+            out_due: saved.out_due.map(instant),
+        };
+        let regions = self.alarms[a.index()].regions();
+        let mut deadlines: Vec<(i64, Timestamp)> =
+            over.holds.iter().map(|h| (h.due, h.until)).collect();
+        if let (Some(known), Some(shelf)) = (&over.shelf, &regions.shelved) {
+            deadlines.push((known.due, shelf.until()));
+        }
+        if let (Some(due), Some(out)) = (over.out_due, &regions.out_of_service) {
+            deadlines.push((due, out.until));
+        }
+        if !over.is_empty() || !regions.is_bare() {
+            self.alarms[a.index()].live().over = over;
+            self.bounded.insert(a);
+        }
+        for (due, until) in deadlines {
+            self.watch(a, due, until);
+        }
+    }
+
+    /// Section 2, restart: causes are Unknown (8.21), an expired deadline acts at once, and one
+    /// that cannot be determined has passed. After the records of the overlay (8.18).
+    pub(super) fn settle_over(&mut self, doubtful: bool) {
+        let all: Vec<AlarmIx> = self.bounded.iter().copied().collect();
+        for a in &all {
+            let a = *a;
+            let m = self.at_deadline(a, self.now);
+            let sounds = self.sounds(a);
+            let regions = self.alarms[a.index()].regions();
+            let live = self.alarms[a.index()].live();
+            let known = (live.over.shelf.is_some(), live.over.out_due.is_some());
+            if !regions.suppressed.is_empty() {
+                let _ = self.lay(a, Event::SuppressionUnknown { sounds }, &m, None);
+            }
+            if regions.shelved.is_some() && (doubtful || !known.0) {
+                let _ = self.lay(a, Event::ShelfVoided { sounds }, &m, None);
+            }
+            if regions.out_of_service.is_some() && (doubtful || !known.1) {
+                let _ = self.lay(a, Event::BackInService { sounds }, &m, None);
+            }
+            self.void_forbidden_shelf(a, &m);
+        }
+        self.expire(&all, self.now);
+    }
+}
+
+/// A field that is there and says something.
+fn given(field: Option<&String>) -> Option<&str> {
+    field.map(|f| f.trim()).filter(|f| !f.is_empty())
+}
+
+fn needs_reason(c: &Command) -> Result<(), Rejection> {
+    given(Some(&c.reason))
+        .map(|_| ())
+        .ok_or(Rejection::NeedsReason)
+}
+
+fn needs_second(c: &Command) -> Result<(), Rejection> {
+    given(c.second.as_ref())
+        .filter(|second| *second != c.actor.trim())
+        .map(|_| ())
+        .ok_or(Rejection::NeedsSecondPerson)
+}
+
+/// The end that a command asks for, and how long that is: in (0, longest] by the clock of whoever
+/// asked, and never longer on ours.
+fn deadline(c: &Command, m: &Moment, longest: i64) -> Result<(Timestamp, i64), Rejection> {
+    let until = c.until.ok_or(Rejection::NeedsDeadline)?;
+    let asked = until.0.saturating_sub(c.issued_at.0);
+    let ahead = until.0.saturating_sub(m.wall.0);
+    if asked <= 0 || ahead <= 0 {
+        return Err(Rejection::NeedsDeadline);
+    }
+    if asked > longest {
+        return Err(Rejection::TooLong);
+    }
+    let length = asked.min(ahead);
+    Ok((Timestamp(m.wall.0.saturating_add(length)), length))
+}
