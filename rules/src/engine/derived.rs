@@ -254,7 +254,9 @@ impl Engine {
 
     fn queue_wake(&mut self, n: usize) {
         let d = &mut self.derived[n];
-        let due = d.judge.wake().unwrap_or(NEVER).max(self.now);
+        // What it has been asked for already would come up again and again.
+        let wake = d.judge.wake().filter(|w| *w > d.latest.at);
+        let due = wake.unwrap_or(NEVER).max(self.now);
         if due < d.wake || (due != d.wake && due != NEVER) {
             d.wake = due;
             #[allow(clippy::cast_possible_truncation)]

@@ -314,6 +314,38 @@ impl Head<'_> {
         }
     }
 
+    /// Whether both are measured in one unit; if not, that is a fault.
+    pub(super) fn same_unit(
+        &self,
+        input: PointIx,
+        subject: PointIx,
+        span: &Span,
+        site: &Site<'_>,
+        f: &mut Faults<'_>,
+    ) -> bool {
+        let (a, b) = (site.table.point(input), site.table.point(subject));
+        let same = a.unit == b.unit;
+        if !same {
+            let unit = |u: &str| match u {
+                "" => "no unit".to_owned(),
+                u => format!("\"{u}\""),
+            };
+            f.add(
+                "E341",
+                span.clone(),
+                format!(
+                    "{} has {}, {} has {}",
+                    a.tag,
+                    unit(&a.unit),
+                    b.tag,
+                    unit(&b.unit)
+                ),
+                "compare points of one unit: let the point table scale both to it",
+            );
+        }
+        same
+    }
+
     /// The alarm `on` of a kind without limits.
     pub(super) fn on(&self, rule: RuleIx, p: PointIx, default: Priority) -> AlarmDef {
         AlarmDef {

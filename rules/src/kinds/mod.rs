@@ -8,6 +8,7 @@
 //! A new kind is a file here and a line in [`KINDS`].
 
 mod deviation;
+mod discrepancy;
 mod discrete;
 mod expression;
 mod geometry;
@@ -18,6 +19,7 @@ mod mass_balance;
 mod moments;
 mod quality;
 mod rate;
+mod redundant;
 mod stale;
 mod stuck;
 mod time_to_limit;
@@ -167,6 +169,8 @@ const KINDS: &[(Kind, Read)] = &[
     (Kind::MassBalance, mass_balance::read),
     (Kind::Expression, expression::read),
     (Kind::TimeToLimit, time_to_limit::read),
+    (Kind::Discrepancy, discrepancy::read),
+    (Kind::Redundant, redundant::read),
 ];
 
 /// Every kind that a file may hold.
