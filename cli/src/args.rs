@@ -26,6 +26,9 @@ pub(crate) enum Command {
     Center(Site),
     /// Read a configuration directory and answer every fault at once.
     Check(Check),
+    /// What the rules allow and a person would regret: alarms that come too late, deadbands within
+    /// the noise, rules without a reason.
+    Lint(Check),
     /// Run the tests that stand beside the rules, and say what they have shown of each rule.
     Test(Test),
     /// Look after the alarm journal.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use davy_plan::Plan;
 use davy_points::{Diagnostic, Severity};
-use davy_rules::language::RuleSet;
+use davy_rules::language::{Page, RuleSet};
 
 use crate::{End, args, check};
 
@@ -14,6 +14,7 @@ use crate::{End, args, check};
 pub(crate) struct Site {
     pub plan: Arc<Plan>,
     pub rules: Arc<RuleSet>,
+    pub pages: Vec<Page>,
 }
 
 /// Everything wrong with a directory, with the texts that the carets point into.
@@ -41,9 +42,14 @@ pub(crate) fn read(dir: &Path) -> (Option<Site>, Faults) {
         let (rules, found) =
             davy_rules::language::compile(&plan.rule_files, &plan.points, &guidance);
         faults.extend(found);
+        let (pages, found) = davy_rules::language::pages(&plan.guidance);
+        let refused = found.iter().any(|d| d.severity == Severity::Error);
+        faults.extend(found);
+        let rules = rules.filter(|_| !refused);
         site = rules.map(|rules| Site {
             plan: Arc::new(plan),
             rules: Arc::new(rules),
+            pages,
         });
     }
     (

@@ -152,6 +152,12 @@ pub(crate) trait Settings: Debug + Send + Sync {
 
     /// Everything that the judgement depends on, for the rule's revision.
     fn text(&self) -> String;
+
+    /// The time that it looks back on before it can say anything, ns: part of an alarm's latency,
+    /// and too short where it holds fewer than three readings (`davy lint`).
+    fn window_ns(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// Reads one table of a kind.

@@ -5,6 +5,7 @@
 //! one kind alone has stands in `kinds`. Read first: [`compile`], then [`RuleSet`].
 
 pub(crate) mod expression;
+mod guidance;
 mod nearest;
 mod ruleset;
 mod select;
@@ -29,6 +30,7 @@ pub(crate) use text::{Faults, Keys, duration, number_in, wrong_type};
 
 pub use expression::Expression;
 pub(crate) use expression::Kleene;
+pub use guidance::{Page, body, pages};
 pub use ruleset::{
     AlarmDef, AlarmIx, Chatter, Kind, OnBad, Rule, RuleIx, RuleSet, StuckSettings, Subject,
 };

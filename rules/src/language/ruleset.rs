@@ -346,6 +346,14 @@ impl RuleSet {
         i.alarms.contains(&a.0).then_some((n, i))
     }
 
+    /// The window of an alarm's rule, where it has one.
+    pub(crate) fn window_of(&self, a: AlarmIx) -> Option<i64> {
+        match &self.rule(self.alarm(a).rule).stuck {
+            Some(stuck) => Some(stuck.window_ns),
+            None => self.instance_of(a)?.1.settings.window_ns(),
+        }
+    }
+
     /// The instance of a rule on a subject.
     pub(crate) fn instance_on(&self, rule: RuleIx, subject: PointIx) -> Option<&Instance> {
         let r = self.points[subject.index()];
