@@ -71,7 +71,8 @@ pub fn lint(site: &Lint<'_>) -> Vec<Diagnostic> {
 struct Found {
     list: Vec<(Diagnostic, usize)>,
     by_place: BTreeMap<(&'static str, PathBuf, usize, Option<Level>), usize>,
-    by_class: BTreeMap<String, Vec<(String, (PathBuf, Span))>>,
+    /// Tag, and where it stands.
+    by_class: BTreeMap<String, Vec<(String, PathBuf, Span)>>,
 }
 
 impl Found {
@@ -97,14 +98,14 @@ impl Found {
     /// Points that only the table's limits watch: one finding a class.
     fn implicit(&mut self, file: &Path, point: &PointDef) {
         let of_class = self.by_class.entry(point.class.to_string()).or_default();
-        if of_class.last().is_none_or(|(tag, _)| *tag != *point.tag) {
-            of_class.push((point.tag.to_string(), (file.to_owned(), point.span.clone())));
+        if of_class.last().is_none_or(|(tag, ..)| *tag != *point.tag) {
+            of_class.push((point.tag.to_string(), file.to_owned(), point.span.clone()));
         }
     }
 
     fn into_list(mut self) -> Vec<Diagnostic> {
         for (class, points) in std::mem::take(&mut self.by_class) {
-            let Some((tag, (file, span))) = points.first() else {
+            let Some((tag, file, span)) = points.first() else {
                 continue;
             };
             let d = Diagnostic::warning(
