@@ -364,6 +364,22 @@ impl RuleSet {
             .map(|(_, i)| i)
     }
 
+    /// What an alarm reads beside its subject, by tag: on other inputs it is another alarm
+    /// (section 2, edits).
+    pub(crate) fn inputs_of<'t>(&self, a: AlarmIx, table: &'t PointTable) -> Vec<&'t str> {
+        let def = self.alarm(a);
+        let stuck = &self.rule(def.rule).stuck;
+        let witness = match def.subject {
+            Subject::Point(p) => stuck.as_ref().and_then(|s| s.witnesses.get(&p)),
+            Subject::Source(_) | Subject::Part(_) => None,
+        };
+        let inputs = match self.instance_of(a) {
+            Some((_, i)) => &i.inputs[..],
+            None => witness.map_or(&[][..], |w| w.inputs()),
+        };
+        inputs.iter().map(|p| &*table.point(*p).tag).collect()
+    }
+
     /// The loss-of-view alarm of a source.
     #[must_use]
     pub fn of_source(&self, source: SourceIx) -> AlarmIx {
