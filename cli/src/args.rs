@@ -103,6 +103,9 @@ pub(crate) struct Check {
     /// Machine-readable.
     #[arg(long)]
     pub json: bool,
+    /// Print the signature of the override that stands at RULE/LEVEL, made with the approval key.
+    #[arg(long, value_name = "RULE/LEVEL", conflicts_with = "json")]
+    pub sign: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -8,8 +8,8 @@ use davy_points::{Life, PointIx, PointTable, Priority, Span};
 use crate::alarm::Level;
 use crate::language::expression::{self, Wanted};
 use crate::language::{
-    AlarmDef, Builder, Chatter, Expression, Faults, Keys, Kind, Names, OnBad, Rule, RuleIx,
-    Selector, nearest, plain,
+    AlarmDef, Approval, Builder, Chatter, Expression, Faults, Keys, Kind, Names, OnBad, Rule,
+    RuleIx, Selector, nearest, plain,
 };
 
 /// What rules are read against.
@@ -17,6 +17,8 @@ pub(crate) struct Site<'a> {
     pub(crate) table: &'a PointTable,
     pub(crate) guidance: &'a [String],
     pub(crate) names: &'a Names,
+    /// The key that overrides of caps are signed with.
+    pub(crate) approval: &'a Approval,
 }
 
 /// What every kind has.

@@ -17,6 +17,7 @@ mod ladder;
 mod level;
 mod mass_balance;
 mod moments;
+mod provenance;
 mod quality;
 mod rate;
 mod redundant;
@@ -35,6 +36,8 @@ use crate::language::{Builder, Faults, Keys, Kind};
 
 use head::Head;
 pub(crate) use head::Site;
+pub use provenance::Provenance;
+pub(crate) use provenance::hold_the_table;
 
 /// One reading of an input, admitted to live evaluation; or the loss of it.
 #[derive(Debug, Clone, Copy, PartialEq)]

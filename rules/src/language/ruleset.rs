@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::expression::Expression;
 use crate::alarm::Level;
-use crate::kinds::Settings;
+use crate::kinds::{Provenance, Settings};
 
 /// What a rule judges by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -131,6 +131,8 @@ pub struct Rule {
     pub text: Option<Arc<str>>,
     /// File and place; none for implicit rules.
     pub origin: Option<(PathBuf, Span)>,
+    /// Where its set points come from, as far as the file says.
+    pub provenance: Vec<Provenance>,
     /// Policy for Bad input.
     pub on_bad: OnBad,
     /// `pending = "strict"`: the first Good sample that does not enter cancels (3.6).
@@ -741,6 +743,7 @@ impl Rule {
             guidance: "".into(),
             text: None,
             origin: None,
+            provenance: Vec::new(),
             on_bad: OnBad::Hold,
             strict: false,
             gap_tolerance_ns: None,
