@@ -131,12 +131,9 @@ impl Engine {
         if !q.is_bad() {
             return *r;
         }
-        match rule.on_bad == OnBad::UseValue && r.value.is_some() {
-            true => Reading {
-                class: QualityClass::Uncertain,
-                ..*r
-            },
-            false => Reading { value: None, ..*r },
+        match rule.on_bad {
+            OnBad::UseValue => *r,
+            OnBad::Hold | OnBad::Alarm => Reading { value: None, ..*r },
         }
     }
 

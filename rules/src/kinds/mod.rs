@@ -26,6 +26,7 @@ mod stuck;
 mod time_to_limit;
 #[cfg(test)]
 mod trial;
+mod vote;
 mod window;
 
 use std::fmt::Debug;
@@ -48,7 +49,7 @@ pub(crate) struct Reading {
     pub(crate) at: i64,
     /// Finite; none where nothing can be judged: Bad, stale, source down.
     pub(crate) value: Option<f64>,
-    /// Bad exactly where there is no value.
+    /// Bad where there is no value; with one only under `use_value`, as good as Uncertain (8.5).
     pub(crate) class: QualityClass,
 }
 
@@ -180,6 +181,7 @@ const KINDS: &[(Kind, Read)] = &[
     (Kind::TimeToLimit, time_to_limit::read),
     (Kind::Discrepancy, discrepancy::read),
     (Kind::Redundant, redundant::read),
+    (Kind::Vote, vote::read),
 ];
 
 /// Every kind that a file may hold.
