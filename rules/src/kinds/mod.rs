@@ -7,18 +7,21 @@
 //!
 //! A new kind is a file here and a line in [`KINDS`].
 
+mod aggregate;
 mod deviation;
 mod discrepancy;
 mod discrete;
 mod expression;
 mod geometry;
 mod head;
+mod held;
 mod ladder;
 mod level;
 mod mass_balance;
 mod moments;
 mod provenance;
 mod quality;
+mod ranked;
 mod rate;
 mod redundant;
 mod stale;
@@ -182,6 +185,7 @@ const KINDS: &[(Kind, Read)] = &[
     (Kind::Discrepancy, discrepancy::read),
     (Kind::Redundant, redundant::read),
     (Kind::Vote, vote::read),
+    (Kind::Aggregate, aggregate::read),
 ];
 
 /// Every kind that a file may hold.
