@@ -1,5 +1,4 @@
-//! `GET /api/v1/guidance/{name}`: what the site wrote down to do about an alarm, as it was written,
-//! without the head that programs read.
+//! `GET /api/v1/guidance/{name}`: what the site wrote down to do about an alarm, as it was written.
 
 use std::sync::Arc;
 
@@ -31,6 +30,5 @@ pub(super) async fn get(
             ),
         ));
     };
-    let text = davy_rules::language::body(text);
     Ok(json(&Guidance { v: 1, name, text }))
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use davy_points::{Mono, NoData, PointIx, Quality, Sample, SourceEvent, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
-use super::Reload;
 use crate::alarm::{Command, CommandResult, Transition};
 
 /// Whose engine this is.
@@ -59,8 +58,6 @@ pub enum Input {
         /// Forward positive.
         by_ns: i64,
     },
-    /// Other rules and points from now on.
-    Reload(Box<Reload>),
 }
 
 /// What comes out.

@@ -65,7 +65,6 @@ impl Engine {
             grouped: false,
             gone: BTreeMap::new(),
             table_rev: Engine::hash_of_tags(&table),
-            editing: None,
             id,
             rules,
             table,
@@ -98,7 +97,7 @@ impl Engine {
         engine
     }
 
-    pub(super) fn own_points(&mut self) {
+    fn own_points(&mut self) {
         let mut of_source = vec![Vec::new(); self.table.sources().len()];
         for (p, def) in self.table.iter() {
             let source = self.table.source(def.source);
@@ -217,11 +216,9 @@ impl Engine {
         for s in saved {
             // Of another kind it is another alarm, whatever its name (section 2, edits).
             let kind = s.last.as_ref().map(|t| t.kind.clone());
-            let there = self.find_owned(&s.alarm);
-            let found = there.filter(|a| {
+            let found = self.find_owned(&s.alarm).filter(|a| {
                 let now = self.kind(*a).name();
-                let inputs = s.inputs.is_empty() || s.inputs == self.inputs_of(*a);
-                inputs && kind.is_none_or(|before| &*before == now)
+                kind.is_none_or(|before| &*before == now)
             });
             match found {
                 Some(a) => {
@@ -230,13 +227,7 @@ impl Engine {
                     }
                 }
                 None => {
-                    // Its counter goes on, so that no id comes twice.
-                    match there {
-                        Some(a) => self.alarms[a.index()].activations = s.activations,
-                        None => {
-                            self.gone.insert(s.alarm.clone(), s.activations);
-                        }
-                    }
+                    self.gone.insert(s.alarm.clone(), s.activations);
                     self.orphan(s, wall);
                 }
             }
@@ -450,8 +441,7 @@ impl Engine {
             }
         }
         self.restore_over(a, s.over, stopped, wall);
-        let put_into_service = s.commissioning && self.sounds(a);
-        let raised = self.edited(a, put_into_service);
+        let raised = self.edited(a);
         self.alarms[a.index()].rest();
         raised
     }
@@ -487,7 +477,7 @@ impl Engine {
 }
 
 impl SavedAlarm {
-    pub(super) fn at_rest(alarm: &str, activations: u32) -> SavedAlarm {
+    fn at_rest(alarm: &str, activations: u32) -> SavedAlarm {
         let none: Arc<str> = "".into();
         SavedAlarm {
             alarm: alarm.to_owned(),
@@ -513,8 +503,6 @@ impl SavedAlarm {
             latch: false,
             confirm: false,
             last: None,
-            inputs: Vec::new(),
-            commissioning: false,
         }
     }
 

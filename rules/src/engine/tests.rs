@@ -7,7 +7,6 @@ mod flood;
 mod group;
 mod level;
 mod properties;
-mod reload;
 mod restart;
 mod short_way;
 mod signal;

@@ -38,7 +38,7 @@ pub(super) struct Instrument {
 pub(super) enum Pace {
     /// Waves of minutes, so that a visitor sees curves.
     Demo,
-    /// Waves of hours, small: rates of change and alarms by trend see a plant at rest.
+    /// Waves of about a day, small: rates of change and alarms by trend see a plant at rest.
     Life,
 }
 
@@ -103,7 +103,7 @@ impl Instrument {
             ),
             Pace::Life => (
                 of_loop.between(0.0, std::f64::consts::TAU),
-                of_loop.between(7200.0, 18_000.0),
+                of_loop.between(64_800.0, 108_000.0),
                 resolution * 0.8,
             ),
         };

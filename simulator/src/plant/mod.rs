@@ -61,7 +61,7 @@ impl Plant {
     }
 
     /// A plant whose values move as in life, with the process models of a story. What no model and no
-    /// tank moves, rests: hours of small waves and an instrument's noise.
+    /// tank moves, rests: small waves of about a day and an instrument's noise.
     ///
     /// # Errors
     /// A model or a number that does not exist, or an instrument in another unit.

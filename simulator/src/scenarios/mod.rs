@@ -18,7 +18,7 @@ use serde::Deserialize;
 pub use self::act::Act;
 pub use self::replay::{Heard, Replay, ReplayError};
 pub use self::teller::{Teller, Told};
-pub use self::truth::{Incident, Pattern};
+pub use self::truth::{Incident, Pattern, Reached};
 use crate::plant::{Shown, UnitSpec};
 
 /// The embedded stories: name and text.
@@ -28,7 +28,41 @@ macro_rules! stories {
     };
 }
 
-const STORIES: &[(&str, &str)] = &stories!["demo", "quiet", "buncefield", "normal-day",];
+const STORIES: &[(&str, &str)] = &stories![
+    "demo",
+    "quiet",
+    "normal-day",
+    "ammonia-leak",
+    "baoyuanfeng",
+    "bhopal",
+    "buncefield",
+    "capeco",
+    "chlorine-leak",
+    "eo-brine-lost",
+    "hydrogen-sulphide",
+    "imperial-sugar",
+    "kunshan",
+    "linyi",
+    "methane-leak",
+    "normal-day-ammonia",
+    "normal-day-confined-space",
+    "normal-day-dust-almg",
+    "normal-day-dust-starch",
+    "normal-day-dust-wood",
+    "normal-day-flammable-gas",
+    "normal-day-gas-holder",
+    "normal-day-reactor",
+    "normal-day-sphere",
+    "normal-day-toxic-gas",
+    "rizhao",
+    "sewage-pit",
+    "shenghua",
+    "texas-city",
+    "tianjin",
+    "wood-ember",
+    "xiangshui",
+    "yima",
+];
 
 /// A named story.
 #[derive(Debug, Clone, PartialEq)]

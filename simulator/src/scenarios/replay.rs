@@ -39,6 +39,16 @@ pub enum Heard {
         /// It answers.
         up: bool,
     },
+    /// People take a point out for a test, by the book, or give it back: its bypass begins before
+    /// the first sample of the test and ends after the last.
+    Bypass {
+        /// When, from the beginning of the story.
+        at: Duration,
+        /// Which point of the table.
+        point: PointIx,
+        /// It is taken out.
+        on: bool,
+    },
 }
 
 impl Heard {
@@ -46,7 +56,7 @@ impl Heard {
     #[must_use]
     pub fn at(&self) -> Duration {
         match self {
-            Heard::Reading { at, .. } | Heard::Source { at, .. } => *at,
+            Heard::Reading { at, .. } | Heard::Source { at, .. } | Heard::Bypass { at, .. } => *at,
         }
     }
 }
@@ -74,6 +84,8 @@ pub struct Replay {
     queue: BinaryHeap<Reverse<(Duration, usize)>>,
     /// Silent tags and sources.
     silent: BTreeSet<String>,
+    /// Points out for a test.
+    tested: BTreeSet<PointIx>,
     ready: Vec<Heard>,
     poll: Duration,
     now: Duration,
@@ -116,6 +128,7 @@ impl Replay {
             points,
             sources,
             silent: BTreeSet::new(),
+            tested: BTreeSet::new(),
             ready: Vec::new(),
             poll: story.poll,
             now: Duration::ZERO,
@@ -148,9 +161,11 @@ impl Replay {
                     self.silent.insert(name.clone());
                     self.source(name, false);
                 }
+                Act::Test(name) => self.bypass(name, true),
                 Act::Restore(name) => {
                     self.silent.remove(name);
                     self.source(name, true);
+                    self.bypass(name, false);
                 }
                 Act::Calm => {
                     for name in std::mem::take(&mut self.silent) {
@@ -172,6 +187,24 @@ impl Replay {
                 at: self.now,
                 source: *source,
                 up,
+            });
+        }
+    }
+
+    fn bypass(&mut self, tag: &str, on: bool) {
+        let found = self.points.iter().find(|(_, def)| *def.tag == *tag);
+        let Some((point, _)) = found else { return };
+        // only what was taken out is given back
+        if self.tested.contains(point) != on {
+            if on {
+                self.tested.insert(*point);
+            } else {
+                self.tested.remove(point);
+            }
+            self.ready.push(Heard::Bypass {
+                at: self.now,
+                point: *point,
+                on,
             });
         }
     }

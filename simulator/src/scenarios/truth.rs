@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::duration;
 
 /// An incident's ground truth; times count from the beginning of the story.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Incident {
     /// The event of the library that is told.
     pub of: String,
@@ -26,6 +26,47 @@ pub struct Incident {
     pub by: Duration,
     /// Further alarms that must come, each by its time.
     pub then: Vec<(Pattern, Duration)>,
+    /// While it lasts, a root alarm must be annunciated again at least so often, however often it is
+    /// acknowledged: nothing grows old in silence.
+    pub again: Option<Duration>,
+    /// What the plant itself shows when harm is done, where a model has it: a quantity (`t101.spill_kgs`)
+    /// beyond a bound.
+    pub reached: Option<Reached>,
+}
+
+/// A quantity of a model beyond a bound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reached {
+    /// `unit.quantity`.
+    pub quantity: String,
+    /// Above the bound, or below.
+    pub above: bool,
+    /// The bound.
+    pub bound: f64,
+}
+
+impl Reached {
+    fn parse(text: &str) -> Option<Reached> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [quantity, sign @ (">" | "<"), bound] = words[..] else {
+            return None;
+        };
+        Some(Reached {
+            quantity: quantity.to_owned(),
+            above: sign == ">",
+            bound: bound.parse().ok()?,
+        })
+    }
+
+    /// Whether a value of the quantity is there.
+    #[must_use]
+    pub fn by(&self, value: f64) -> bool {
+        if self.above {
+            value > self.bound
+        } else {
+            value < self.bound
+        }
+    }
 }
 
 /// `kind tag level`, each with `*` and `?` as wildcards; a kind or level that is left out is any.
@@ -101,6 +142,8 @@ pub(super) struct IncidentFile {
     by: String,
     #[serde(default)]
     then: Vec<ThenFile>,
+    again: Option<String>,
+    reached: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,6 +173,18 @@ impl IncidentFile {
                 .iter()
                 .map(|t| Ok((Pattern::parse(&t.alarm)?, time("by", &t.by)?)))
                 .collect::<Result<_, String>>()?,
+            again: self
+                .again
+                .as_deref()
+                .map(|t| time("again", t))
+                .transpose()?,
+            reached: match &self.reached {
+                None => None,
+                Some(text) => Some(
+                    Reached::parse(text)
+                        .ok_or_else(|| format!("incident: {text:?} is not `quantity > bound`"))?,
+                ),
+            },
             of: self.of,
         };
         if incident.root.is_empty() {
@@ -181,6 +236,8 @@ mod tests {
             root: vec!["stuck LT-1".into()],
             by: by.into(),
             then: Vec::new(),
+            again: None,
+            reached: None,
         };
         let hours = Duration::from_secs(36_000);
         file("1h", "70m", "3h", "2h").check(hours).unwrap();

@@ -13,8 +13,6 @@
 mod each;
 mod judge;
 mod names;
-#[cfg(test)]
-mod oracle;
 mod parse;
 #[cfg(test)]
 mod tests;

@@ -109,11 +109,12 @@ impl Process for DustBin {
         self.body
             .step(seconds, self.ambient_c, faster, self.ember_w);
         let heat = self.body.released - before;
+        let burnt = heat + self.ember_w.max(0.0) * seconds;
         let wet = 1.0 - 1.0 / self.damp();
         let draught = (self.draught_m3h.max(20.0)) / 3600.0;
-        let rate = |kg_j: f64| {
+        let rate = |joules: f64, kg_j: f64| {
             if seconds > 0.0 {
-                heat * kg_j / seconds
+                joules * kg_j / seconds
             } else {
                 0.0
             }
@@ -122,11 +123,11 @@ impl Process for DustBin {
         let settled = |kg_s: f64| kg_s * tau;
         self.hydrogen_kg = lag(
             self.hydrogen_kg,
-            settled(rate(HYDROGEN_KG_J) * wet),
+            settled(rate(heat, HYDROGEN_KG_J) * wet),
             seconds,
             tau,
         );
-        self.co_kg = lag(self.co_kg, settled(rate(CO_KG_J)), seconds, tau);
+        self.co_kg = lag(self.co_kg, settled(rate(burnt, CO_KG_J)), seconds, tau);
         self.hydrogen
             .step(self.hydrogen_kg / self.volume_m3 * 1e6, seconds);
         self.co.step(self.co_kg / self.volume_m3 * 1e6, seconds);
