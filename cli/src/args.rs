@@ -26,6 +26,9 @@ pub(crate) enum Command {
     Center(Site),
     /// Read a configuration directory and answer every fault at once.
     Check(Check),
+    /// What the rules allow and a person would regret: alarms that come too late, deadbands within
+    /// the noise, rules without a reason.
+    Lint(Check),
     /// Run the tests that stand beside the rules, and say what they have shown of each rule.
     Test(Test),
     /// Look after the alarm journal.
@@ -100,6 +103,9 @@ pub(crate) struct Check {
     /// Machine-readable.
     #[arg(long)]
     pub json: bool,
+    /// Print the signature of the override that stands at RULE/LEVEL, made with the approval key.
+    #[arg(long, value_name = "RULE/LEVEL", conflicts_with = "json")]
+    pub sign: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

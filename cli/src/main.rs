@@ -5,6 +5,7 @@ mod args;
 mod check;
 mod demo;
 mod journal;
+mod lint;
 mod logging;
 mod replay;
 mod run;
@@ -23,7 +24,8 @@ use args::{Args, Command};
 pub(crate) enum End {
     /// 0: good.
     Good,
-    /// 1: findings (a fault in a checked directory, a failed test, a broken chain).
+    /// 1: findings (a fault in a checked directory, a lint error, a failed test, a broken
+    /// chain).
     Findings,
     /// 2: unusable input; the reason stands on stderr with its remedy.
     Unusable,
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Gateway(gateway) => run::main(&gateway.site, run::Part::Gateway(gateway.id)),
         Command::Center(center) => run::main(&center, run::Part::Center),
         Command::Check(check) => site::check(&check),
+        Command::Lint(lint) => lint::main(&lint),
         Command::Test(test) => test::main(&test),
         Command::Journal(journal) => journal::main(&journal),
         Command::Schema { name } => schema::main(name.as_deref()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use davy_plan::Plan;
 use davy_points::{Diagnostic, Severity};
-use davy_rules::language::RuleSet;
+use davy_rules::language::{Approval, Page, RuleSet, compile_signed, sign_override};
 
 use crate::{End, args, check};
 
@@ -14,6 +14,7 @@ use crate::{End, args, check};
 pub(crate) struct Site {
     pub plan: Arc<Plan>,
     pub rules: Arc<RuleSet>,
+    pub pages: Vec<Page>,
 }
 
 /// Everything wrong with a directory, with the texts that the carets point into.
@@ -39,11 +40,16 @@ pub(crate) fn read(dir: &Path) -> (Option<Site>, Faults) {
     if let Some(plan) = loaded.plan {
         let guidance: Vec<String> = plan.guidance.iter().map(|(name, _)| name.clone()).collect();
         let (rules, found) =
-            davy_rules::language::compile(&plan.rule_files, &plan.points, &guidance);
+            compile_signed(&plan.rule_files, &plan.points, &guidance, &approval(&plan));
         faults.extend(found);
+        let (pages, found) = davy_rules::language::pages(&plan.guidance);
+        let refused = found.iter().any(|d| d.severity == Severity::Error);
+        faults.extend(found);
+        let rules = rules.filter(|_| !refused);
         site = rules.map(|rules| Site {
             plan: Arc::new(plan),
             rules: Arc::new(rules),
+            pages,
         });
     }
     (
@@ -79,6 +85,32 @@ pub(crate) fn load_quietly(dir: &Path) -> Result<(Site, Vec<(PathBuf, String)>),
     Ok((site, faults.texts))
 }
 
+/// The key that overrides of caps are signed with.
+fn approval(plan: &Plan) -> Approval {
+    Approval::new(plan.approval_key.as_ref().map(|k| k.0.as_slice()))
+}
+
+/// `davy check DIR --sign RULE/LEVEL`: the line that the approver puts into the override.
+fn sign(dir: &Path, which: &str) -> End {
+    let loaded = davy_plan::load(dir, today());
+    let Some(plan) = loaded.plan else {
+        let color = std::io::stderr().is_terminal();
+        eprint!("{}", check::render(&loaded.faults, &loaded.texts, color));
+        eprintln!("{}: nothing was signed. Mend the faults above first.", dir.display());
+        return End::Unusable;
+    };
+    match sign_override(&plan.rule_files, &approval(&plan), which) {
+        Ok(signature) => {
+            println!("signature = \"{signature}\"");
+            End::Good
+        }
+        Err(why) => {
+            eprintln!("{}: nothing was signed: {why}", dir.display());
+            End::Unusable
+        }
+    }
+}
+
 /// Reads a directory to run it: faults go to stderr, and an error ends the command.
 pub(crate) fn load(dir: &Path) -> Result<Site, End> {
     let (site, faults) = read(dir);
@@ -111,6 +143,9 @@ pub(crate) fn check(args: &args::Check) -> End {
             args.config.display()
         );
         return End::Unusable;
+    }
+    if let Some(which) = &args.sign {
+        return sign(&args.config, which);
     }
     let (site, faults) = read(&args.config);
     if args.json {

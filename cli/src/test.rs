@@ -20,14 +20,7 @@ pub(crate) fn main(args: &args::Test) -> End {
         Ok(loaded) => loaded,
         Err(end) => return end,
     };
-    let guidance: Vec<String> = site.plan.guidance.iter().map(|(n, _)| n.clone()).collect();
-    let mut report = Suite {
-        rules: &site.plan.rule_files,
-        tests: &site.plan.test_files,
-        points: &site.plan.points,
-        guidance: &guidance,
-    }
-    .run();
+    let mut report = run(&site);
     if let Some(only) = &args.only {
         report
             .verdicts
@@ -46,6 +39,18 @@ pub(crate) fn main(args: &args::Test) -> End {
     end(&report, args.require_coverage)
 }
 
+/// Runs every test of a site.
+pub(crate) fn run(site: &site::Site) -> Report {
+    let guidance: Vec<String> = site.plan.guidance.iter().map(|(n, _)| n.clone()).collect();
+    Suite {
+        rules: &site.plan.rule_files,
+        tests: &site.plan.test_files,
+        points: &site.plan.points,
+        guidance: &guidance,
+    }
+    .run()
+}
+
 /// A fault in a test file is unusable input; nothing tested is a finding.
 fn end(report: &Report, require_coverage: bool) -> End {
     let gaps = report.coverage.iter().any(|c| c.missing().count() > 0);
@@ -62,7 +67,7 @@ fn end(report: &Report, require_coverage: bool) -> End {
 }
 
 /// As a person reads it.
-fn render(report: &Report, texts: &Texts, color: bool) -> String {
+pub(crate) fn render(report: &Report, texts: &Texts, color: bool) -> String {
     let mut out = String::new();
     let paint = Paint(color);
     let mut file = None;

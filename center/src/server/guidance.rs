@@ -1,4 +1,5 @@
-//! `GET /api/v1/guidance/{name}`: what the site wrote down to do about an alarm, as it was written.
+//! `GET /api/v1/guidance/{name}`: what the site wrote down to do about an alarm, as it was written,
+//! without the head that programs read.
 
 use std::sync::Arc;
 
@@ -30,5 +31,6 @@ pub(super) async fn get(
             ),
         ));
     };
+    let text = davy_rules::language::body(text);
     Ok(json(&Guidance { v: 1, name, text }))
 }

@@ -224,7 +224,9 @@ fn every_fault_code_stands_in_the_manual() {
 }
 
 fn is_code(text: &str) -> bool {
-    text.len() == 4 && text.starts_with(['E', 'W']) && text[1..].bytes().all(|b| b.is_ascii_digit())
+    text.len() == 4
+        && text.starts_with(['E', 'L', 'W'])
+        && text[1..].bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Every request that the API describes stands in the manual.

@@ -14,7 +14,7 @@ use crate::secrets::{Secrets, cover};
 use crate::sources::{self, SourcesFile};
 use crate::text::decode;
 use crate::toml_site::{self, SiteFile};
-use crate::{Plan, points_xlsx};
+use crate::{ApprovalKey, Plan, points_xlsx};
 
 /// What reading a directory gives.
 #[derive(Debug)]
@@ -131,6 +131,7 @@ impl Directory<'_> {
             center: site.center?,
             sinks: site.sinks,
             storage: self.dir.join(site.storage),
+            approval_key: site.approval_key.map(ApprovalKey),
             points: Arc::new(table),
             sources: sources
                 .entries

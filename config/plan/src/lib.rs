@@ -35,7 +35,7 @@ mod topic;
 
 pub use directory::{Loaded, load, load_with_environment};
 pub use site::{
-    CenterPlan, Clock, GatewayPlan, HazardPlan, InfluxSink, ModbusAddress, ModbusSource,
-    MqttAddress, MqttSource, Payload, Plan, PollPeriods, SiteSource, TimeRegister,
+    ApprovalKey, CenterPlan, Clock, GatewayPlan, HazardPlan, InfluxSink, ModbusAddress,
+    ModbusSource, MqttAddress, MqttSource, Payload, Plan, PollPeriods, SiteSource, TimeRegister,
 };
 pub use topic::filter_covers;

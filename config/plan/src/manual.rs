@@ -37,6 +37,7 @@ fn every_key_of_the_files_stands_in_the_manual() {
         ("center", toml_site::CENTER),
         ("sink", toml_site::SINK),
         ("storage", toml_site::STORAGE),
+        ("approval", toml_site::APPROVAL),
     ]);
     assert_eq!(first_cells("### 3.1", "### 3.2"), site);
     let modbus = keys(&[

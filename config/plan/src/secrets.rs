@@ -124,9 +124,10 @@ fn values_of_secret_keys(text: &str) -> impl Iterator<Item = Span> + '_ {
         line_start += line.len();
         let (key, value) = line.split_once('=')?;
         let key = key.trim().trim_matches('"').to_ascii_lowercase();
-        let secret = ["password", "passwd", "token", "secret", "command_key"]
+        let secret = ["password", "passwd", "token", "secret", "_key"]
             .iter()
-            .any(|w| key.contains(w));
+            .any(|w| key.contains(w))
+            || key == "key";
         if !secret || key.ends_with("_file") {
             return None;
         }
@@ -150,6 +151,8 @@ mod tests {
             ("a = \"mqtt://gw@h:1\"", "a = \"mqtt://gw@h:1\""),
             ("token = \"t\"\nb = 1\n", "token =****\nb = 1\n"),
             ("token_file = \"t\"", "token_file = \"t\""),
+            ("[approval]\nkey = \"t\"", "[approval]\nkey =****"),
+            ("key_file = \"t\"", "key_file = \"t\""),
             ("a = \"mqtt://gw:hunter2@h", "a = \"mqtt://gw:*******@h"),
             ("@", "@"),
         ] {

@@ -33,6 +33,9 @@ pub struct Plan {
     pub sinks: Vec<InfluxSink>,
     /// `[storage] path`: state of all processes, one folder for each beneath it.
     pub storage: PathBuf,
+    /// Key that signs limits beyond a standard's cap, read from `[approval] key_file`; none: no such
+    /// limit can be verified.
+    pub approval_key: Option<ApprovalKey>,
     /// Points and the engine's view of the sources.
     pub points: Arc<PointTable>,
     /// Sources with all that acquisition needs, indexed by [`SourceIx`].
@@ -45,6 +48,16 @@ pub struct Plan {
     pub guidance: Vec<(String, String)>,
     /// SHA-256 (hex, first 16 characters) over every file read, names included.
     pub rev: Arc<str>,
+}
+
+/// A key that signs; its bytes reach no log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApprovalKey(pub Vec<u8>);
+
+impl fmt::Debug for ApprovalKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApprovalKey(…)")
+    }
 }
 
 /// A hazard source (重大危险源) as registered.

@@ -22,6 +22,7 @@ pub(crate) struct SiteFile {
     pub(crate) center: Option<CenterPlan>,
     pub(crate) sinks: Vec<InfluxSink>,
     pub(crate) storage: PathBuf,
+    pub(crate) approval_key: Option<Vec<u8>>,
     pub(crate) hazard_ids: Ids,
     pub(crate) area_ids: Ids,
     pub(crate) gateway_ids: Ids,
@@ -42,6 +43,7 @@ pub(crate) const CENTER: &[&str] = &[
 ];
 pub(crate) const SINK: &[&str] = &["id", "url", "org", "bucket", "token_file"];
 pub(crate) const STORAGE: &[&str] = &["path"];
+pub(crate) const APPROVAL: &[&str] = &["key_file"];
 
 pub(crate) fn read(
     faults: &mut Faults,
@@ -51,7 +53,7 @@ pub(crate) fn read(
 ) -> SiteFile {
     let (document, torn) = parse(faults, file, text);
     let known = [
-        "schema", "site", "hazard", "area", "gateway", "center", "sink", "storage",
+        "schema", "site", "hazard", "area", "gateway", "center", "sink", "storage", "approval",
     ];
     let Some(root) = Section::root(faults, file, &document, torn, &known) else {
         return SiteFile::default();
@@ -105,6 +107,7 @@ pub(crate) fn read(
     {
         site.storage = PathBuf::from(path.into_inner());
     }
+    site.approval_key = approval(faults, &root, secrets);
     site
 }
 
@@ -223,6 +226,25 @@ fn center(faults: &mut Faults, root: &Section<'_>, secrets: &Secrets<'_>) -> Opt
         token,
         command_key: command_key.map(String::into_bytes),
     })
+}
+
+/// The key that signs limits beyond a standard's cap.
+fn approval(faults: &mut Faults, root: &Section<'_>, secrets: &Secrets<'_>) -> Option<Vec<u8>> {
+    let s = root.section(faults, "approval", APPROVAL);
+    let named = s.as_ref().and_then(|s| s.text(faults, "key_file"));
+    let named = named.as_ref().map(|t| (t.get_ref().as_str(), t.span()));
+    let key = secrets.read(faults, root.file, named, "DAVY_APPROVAL_KEY")?;
+    if key.len() < 16 {
+        faults.error(
+            "E114",
+            root.file,
+            s.as_ref().map_or(0..0, |s| s.place("key_file")),
+            "the approval key is shorter than 16 characters",
+            "make one with `openssl rand -hex 32`",
+        );
+        return None;
+    }
+    Some(key.into_bytes())
 }
 
 fn sink(

@@ -227,6 +227,10 @@ pub fn step(before: &Regions, event: Event) -> Result<Regions, Rejection> {
             forget_seen(&mut r);
             sound(&mut r, sounds);
         }
+        // Silenced or not: whoever has heard it has heard less.
+        (Unack, Event::Reannounced { sounds }) if before.is_bare() && !before.masked => {
+            sound(&mut r, sounds);
+        }
         // 8.25: not while shelved, suppressed, out of service or masked.
         (Acked, Event::Realarmed { sounds }) if before.is_bare() && !before.masked => {
             forget_seen(&mut r);

@@ -131,12 +131,40 @@ impl Engine {
         if !q.is_bad() {
             return *r;
         }
-        match rule.on_bad == OnBad::UseValue && r.value.is_some() {
-            true => Reading {
-                class: QualityClass::Uncertain,
-                ..*r
-            },
-            false => Reading { value: None, ..*r },
+        match rule.on_bad {
+            OnBad::UseValue => *r,
+            OnBad::Hold | OnBad::Alarm => Reading { value: None, ..*r },
+        }
+    }
+
+    /// A judge that knows nothing hears what its inputs say now.
+    pub(super) fn tell_inputs(&mut self, n: usize) {
+        let rules = self.rules.clone();
+        for (slot, p) in rules.instances[n].inputs.iter().enumerate() {
+            let point = &self.points[p.index()];
+            let f = point.flags;
+            if !f.seen {
+                continue;
+            }
+            let lost = f.stale || f.down;
+            let q = match lost {
+                true => point.quality.worst(Quality::BadStale),
+                false => point.quality,
+            };
+            let r = Reading {
+                time: point.newest,
+                at: self.now,
+                value: point.value.number().filter(|v| v.is_finite() && !lost),
+                class: q.class(),
+            };
+            let usable = self.usable(n, &r, q);
+            let d = &mut self.derived[n];
+            d.inputs[slot] = q;
+            d.latest = Now {
+                time: d.latest.time.max(r.time),
+                at: self.now,
+            };
+            d.judge.take(slot, &usable);
         }
     }
 
@@ -172,7 +200,7 @@ impl Engine {
     }
 
     /// Asks a judge, and does what follows from its answer; `proof`: a Good sample has come.
-    fn evaluate(&mut self, n: usize, m: &Moment, proof: bool) {
+    pub(super) fn evaluate(&mut self, n: usize, m: &Moment, proof: bool) {
         let rules = self.rules.clone();
         let i = &rules.instances[n];
         let d = &mut self.derived[n];

@@ -1,18 +1,132 @@
-//! Rules that are others than before (section 2, edits; 8.24). So far a rule changes only over a
-//! restart. State is kept, by name; nothing that nobody has seen is closed by an edit.
+//! Rules that are others than before (section 2, edits; 8.24), by a reload or over a restart. State
+//! is kept, by name; nothing that nobody has seen is closed by an edit.
+//!
+//! Lives here: what an edit does to an alarm. May not live here: how state finds its new place
+//! (`reload`, `restart`). Read first: [`Engine::apply_edit`].
 
-use davy_points::{PointIx, Timestamp};
+use std::collections::HashSet;
+
+use davy_points::{PointIx, QualityClass, Timestamp};
 
 use super::image::SavedAlarm;
+use super::judge::Verdict;
 use super::state::{Edited, Orphan};
-use super::{Engine, Output};
-use crate::alarm::{Cause, Event, Flag, Label, RegionsChange, Transition, step};
-use crate::language::AlarmIx;
+use super::{Engine, Moment, Output};
+use crate::alarm::{Cause, Condition, Event, Flag, Label, Level, RegionsChange, Transition, step};
+use crate::language::{AlarmIx, Kind};
+
+/// While the newest samples are held against edited rules.
+#[derive(Debug, Default)]
+pub(super) struct Editing {
+    /// Alarms that stand and are judged as before: nothing happens to them. Looked up, never walked.
+    pub(super) unchanged: HashSet<AlarmIx>,
+}
 
 impl Engine {
-    /// Notes on a restored alarm that its rule is another than when it last spoke. True: its
-    /// priority was raised, which re-annunciates an active condition.
-    pub(super) fn edited(&mut self, a: AlarmIx) -> bool {
+    /// A verdict that an edit gave on the newest sample: it may start delays and end pending ones;
+    /// no return comes of it (8.24).
+    pub(super) fn apply_edit(&mut self, a: AlarmIx, verdict: Verdict, m: &Moment) {
+        let kept = self.editing.as_ref();
+        if kept.is_some_and(|e| e.unchanged.contains(&a)) {
+            return;
+        }
+        match (self.alarms[a.index()].condition(), verdict) {
+            (Condition::Normal, Verdict::Enter) => self.enter(a, m),
+            (Condition::PendingOn, Verdict::Exit) => self.cancel(a),
+            (Condition::PendingOn, Verdict::Between { good: true }) if self.rule(a).strict => {
+                self.cancel(a);
+            }
+            // The off-delay starts now, by the exit of now; what ends it is a Good sample.
+            (Condition::Active | Condition::PendingOff, Verdict::Exit) => {
+                let live = self.alarms[a.index()].live();
+                live.regions.condition = Condition::PendingOff;
+                live.pending = m.now;
+            }
+            (
+                Condition::Active | Condition::PendingOff,
+                Verdict::Enter | Verdict::Between { .. },
+            ) => {
+                let live = self.alarms[a.index()].live();
+                live.regions.condition = Condition::Active;
+                if verdict != (Verdict::Between { good: false }) {
+                    live.edited = None;
+                }
+            }
+            (_, Verdict::Blind)
+            | (Condition::Normal, _)
+            | (Condition::PendingOn, Verdict::Enter | Verdict::Between { .. }) => {}
+        }
+    }
+
+    /// Holds a point's newest sample against its rules as they are now. Never while it is Unknown.
+    pub(super) fn judge_edited_point(&mut self, p: PointIx) {
+        let point = &self.points[p.index()];
+        let f = point.flags;
+        if !f.seen {
+            return;
+        }
+        let (q, number) = (point.quality, point.value.number());
+        let m = self.at_point(p, self.now, q);
+        if f.stale || f.down {
+            self.judge_bad_policy(p, QualityClass::Bad, &m);
+            return;
+        }
+        self.judge_levels(p, number, q, &m);
+        self.judge_bad_policy(p, q.class(), &m);
+        // What a stuck point's samples are by themselves is not known here.
+        if f.stuck {
+            return;
+        }
+        for a in self.others(p).map(AlarmIx) {
+            let verdict = match (self.kind(a), self.def(a).level) {
+                (Kind::Quality, Level::Bad) if self.rule(a).classes.contains(&q.class()) => {
+                    Verdict::Enter
+                }
+                (Kind::Quality, Level::Bad) if q.is_good() => Verdict::Exit,
+                (Kind::Quality, Level::Bad) => Verdict::Between { good: false },
+                _ => continue,
+            };
+            self.apply(a, verdict, &m);
+        }
+    }
+
+    /// An alarm that is gone, or another under its name: what is open waits for a person, and an
+    /// overlay that was told of is taken back.
+    pub(super) fn leave_behind(&mut self, s: SavedAlarm, wall: Timestamp) {
+        let quiet = !s.regions.open && s.regions.is_bare();
+        let told = s.regions.eval == crate::alarm::Eval::Unknown && quiet;
+        let Some(last) = s.last.as_ref().filter(|_| told) else {
+            self.orphan(s, wall);
+            return;
+        };
+        let before = s.regions.clone();
+        let after = crate::alarm::Regions {
+            eval: crate::alarm::Eval::Known,
+            ..crate::alarm::Regions::default()
+        };
+        self.seq += 1;
+        self.out.push_back(Output::Transition(Box::new(Transition {
+            seq: self.seq,
+            from: before.label(),
+            to: after.label(),
+            cause: Cause::Superseded,
+            source_time: wall,
+            recorded_at: wall,
+            plan_rev: self.id.plan_rev.clone(),
+            command_id: None,
+            actor: None,
+            reason: None,
+            regions: RegionsChange { before, after },
+            prev: None,
+            hash: None,
+            ..last.clone()
+        })));
+    }
+
+    /// Notes on an alarm that its rule is another than when it last spoke. True: it is to be seen
+    /// again, for its priority was raised or its point was put into service, and its condition
+    /// is active.
+    pub(super) fn edited(&mut self, a: AlarmIx, put_into_service: bool) -> bool {
         let def = *self.def(a);
         let Some(last) = self.alarms[a.index()]
             .live
@@ -22,14 +136,15 @@ impl Engine {
             return false;
         };
         let (limit, raised) = (last.limit, def.priority < last.priority);
-        if !self.alarms[a.index()].is_active()
-            || *last.rule_rev == *self.rules.rule_rev(&def, &self.table)
-        {
+        let same = *last.rule_rev == *self.rules.rule_rev(&def, &self.table);
+        if !self.alarms[a.index()].is_active() {
             return false;
         }
         let live = self.alarms[a.index()].live();
-        live.edited.get_or_insert(Edited { limit });
-        raised && live.regions.acked
+        if !same {
+            live.edited.get_or_insert(Edited { limit });
+        }
+        raised || put_into_service
     }
 
     /// What edits did to alarms that stand: a worse level that is gone masks nothing any longer,

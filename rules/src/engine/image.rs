@@ -85,6 +85,12 @@ pub(super) struct SavedAlarm {
     #[serde(default)]
     pub(super) confirm: bool,
     pub(super) last: Option<Transition>,
+    /// What it reads beside its subject, where it does: on other inputs it is another alarm.
+    #[serde(default)]
+    pub(super) inputs: Vec<String>,
+    /// Its point was in commissioning.
+    #[serde(default)]
+    pub(super) commissioning: bool,
 }
 
 /// What was read back.
@@ -139,6 +145,8 @@ impl Engine {
                     latch: self.rule(a).latch,
                     confirm: self.rule(a).confirm,
                     last: l.last.as_deref().cloned(),
+                    inputs: self.inputs_of(a),
+                    commissioning: !self.sounds(a),
                 });
             } else if state.activations > 0 {
                 counters.push((self.alarm_name(a), state.activations));
@@ -186,6 +194,15 @@ impl Engine {
                 })
                 .collect(),
         }
+    }
+
+    /// What an alarm reads beside its subject, by tag.
+    pub(super) fn inputs_of(&self, a: AlarmIx) -> Vec<String> {
+        if a.index() >= self.rules.alarms.len() {
+            return Vec::new();
+        }
+        let inputs = self.rules.inputs_of(a, &self.table);
+        inputs.into_iter().map(str::to_owned).collect()
     }
 
     fn newest_runs(&self) -> Vec<(u32, u32, i64, u64)> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use davy_points::{Mono, NoData, PointIx, Quality, Sample, SourceEvent, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
+use super::Reload;
 use crate::alarm::{Command, CommandResult, Transition};
 
 /// Whose engine this is.
@@ -58,6 +59,8 @@ pub enum Input {
         /// Forward positive.
         by_ns: i64,
     },
+    /// Other rules and points from now on.
+    Reload(Box<Reload>),
 }
 
 /// What comes out.

@@ -31,6 +31,10 @@ pub(super) enum Verdict {
 
 impl Engine {
     pub(super) fn apply(&mut self, a: AlarmIx, verdict: Verdict, m: &Moment) {
+        if self.editing.is_some() {
+            self.apply_edit(a, verdict, m);
+            return;
+        }
         let condition = self.alarms[a.index()].condition();
         match (condition, verdict) {
             (Condition::Normal, Verdict::Enter) => self.enter(a, m),
@@ -73,7 +77,7 @@ impl Engine {
         }
     }
 
-    fn enter(&mut self, a: AlarmIx, m: &Moment) {
+    pub(super) fn enter(&mut self, a: AlarmIx, m: &Moment) {
         let def = *self.def(a);
         let zero_delay = match def.subject {
             Subject::Point(p) => {
@@ -117,7 +121,7 @@ impl Engine {
         self.activate(a, start, assumed, masked, m);
     }
 
-    fn cancel(&mut self, a: AlarmIx) {
+    pub(super) fn cancel(&mut self, a: AlarmIx) {
         let live = self.alarms[a.index()].live();
         live.regions.condition = Condition::Normal;
         live.deadline = NEVER;

@@ -14,6 +14,7 @@ mod group;
 mod image;
 mod input;
 mod judge;
+mod reload;
 mod restart;
 mod sample;
 mod service;
@@ -37,6 +38,7 @@ use timers::{Deadline, Timers};
 
 pub use image::{EngineImage, Restored};
 pub use input::{Envelope, Identity, Input, Output};
+pub use reload::Reload;
 
 /// A future time within this is clamped to arrival, beyond it goes to history (3.9, 3.10).
 pub const SKEW_LIMIT_NS: i64 = 5_000_000_000;
@@ -111,6 +113,8 @@ pub struct Engine {
     gone: BTreeMap<String, u32>,
     /// What distinguishes one order of points from another, for images.
     table_rev: u64,
+    /// While a reload is judged: verdicts pass through `apply_edit`.
+    editing: Option<Box<edit::Editing>>,
 }
 
 impl Engine {
@@ -153,6 +157,10 @@ impl Engine {
             }
             Input::ClockStep { by_ns } => {
                 self.clock_step(*by_ns);
+                None
+            }
+            Input::Reload(r) => {
+                self.reload(r, e.wall);
                 None
             }
         };

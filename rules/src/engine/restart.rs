@@ -65,6 +65,7 @@ impl Engine {
             grouped: false,
             gone: BTreeMap::new(),
             table_rev: Engine::hash_of_tags(&table),
+            editing: None,
             id,
             rules,
             table,
@@ -97,7 +98,7 @@ impl Engine {
         engine
     }
 
-    fn own_points(&mut self) {
+    pub(super) fn own_points(&mut self) {
         let mut of_source = vec![Vec::new(); self.table.sources().len()];
         for (p, def) in self.table.iter() {
             let source = self.table.source(def.source);
@@ -216,9 +217,11 @@ impl Engine {
         for s in saved {
             // Of another kind it is another alarm, whatever its name (section 2, edits).
             let kind = s.last.as_ref().map(|t| t.kind.clone());
-            let found = self.find_owned(&s.alarm).filter(|a| {
+            let there = self.find_owned(&s.alarm);
+            let found = there.filter(|a| {
                 let now = self.kind(*a).name();
-                kind.is_none_or(|before| &*before == now)
+                let inputs = s.inputs.is_empty() || s.inputs == self.inputs_of(*a);
+                inputs && kind.is_none_or(|before| &*before == now)
             });
             match found {
                 Some(a) => {
@@ -227,7 +230,13 @@ impl Engine {
                     }
                 }
                 None => {
-                    self.gone.insert(s.alarm.clone(), s.activations);
+                    // Its counter goes on, so that no id comes twice.
+                    match there {
+                        Some(a) => self.alarms[a.index()].activations = s.activations,
+                        None => {
+                            self.gone.insert(s.alarm.clone(), s.activations);
+                        }
+                    }
                     self.orphan(s, wall);
                 }
             }
@@ -441,7 +450,8 @@ impl Engine {
             }
         }
         self.restore_over(a, s.over, stopped, wall);
-        let raised = self.edited(a);
+        let put_into_service = s.commissioning && self.sounds(a);
+        let raised = self.edited(a, put_into_service);
         self.alarms[a.index()].rest();
         raised
     }
@@ -477,7 +487,7 @@ impl Engine {
 }
 
 impl SavedAlarm {
-    fn at_rest(alarm: &str, activations: u32) -> SavedAlarm {
+    pub(super) fn at_rest(alarm: &str, activations: u32) -> SavedAlarm {
         let none: Arc<str> = "".into();
         SavedAlarm {
             alarm: alarm.to_owned(),
@@ -503,6 +513,8 @@ impl SavedAlarm {
             latch: false,
             confirm: false,
             last: None,
+            inputs: Vec::new(),
+            commissioning: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! A sample's way: admitted or only history; then stuck, overlay, levels, consequences.
 
-use davy_points::{Life, PointIx, Quality, Sample, SourceIx, Timestamp, Value};
+use davy_points::{Life, PointIx, Quality, QualityClass, Sample, SourceIx, Timestamp, Value};
 
 use super::state::{NEVER, PointState};
 use super::timers::Deadline;
@@ -109,11 +109,13 @@ impl Engine {
             self.startup_heard(&m);
         }
         if windowed {
+            let value = number.filter(|v| v.is_finite());
             let r = Reading {
                 time,
                 at: m.event,
-                value: number.filter(|v| v.is_finite()),
-                class: q.class(),
+                value,
+                // A text says nothing to a judge, however good it is.
+                class: value.map_or(QualityClass::Bad, |_| q.class()),
             };
             self.feed(p, &r, q, &m);
             self.judge_witnesses(p, time);

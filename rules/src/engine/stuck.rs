@@ -10,6 +10,7 @@ use std::sync::Arc;
 use davy_points::{PointIx, Quality};
 
 use super::judge::Verdict;
+use super::reload::Moved;
 use super::{Engine, Moment};
 use crate::language::{AlarmIx, Expression, Kind, Kleene, Shade, ns};
 
@@ -28,11 +29,20 @@ pub(super) struct Windows {
 
 #[derive(Debug)]
 pub(super) struct StuckState {
-    alarm: AlarmIx,
+    pub(super) alarm: AlarmIx,
     window: i64,
     epsilon: f64,
-    witness: Option<usize>,
+    pub(super) witness: Option<usize>,
     still: Stillness,
+}
+
+impl StuckState {
+    /// After an edit: what was seen still counts, where it means the same.
+    pub(super) fn go_on_as(&mut self, before: StuckState) {
+        if before.epsilon.to_bits() == self.epsilon.to_bits() && self.window <= before.window {
+            self.still = before.still;
+        }
+    }
 }
 
 /// How long a value has stood still.
@@ -177,6 +187,23 @@ impl WitnessState {
             Kleene::True => {}
         }
         self.now = value;
+    }
+
+    /// After an edit: true where it reads the same and so knows what was before.
+    pub(super) fn go_on_as(&mut self, before: &WitnessState, moved: &Moved) -> bool {
+        let (old, new) = (&before.expression, &self.expression);
+        let inputs = old.inputs().iter().map(|p| moved.point(*p));
+        let same = old.text() == new.text() && inputs.eq(new.inputs().iter().map(|p| Some(*p)));
+        if same {
+            self.now = before.now;
+            self.false_until = before.false_until;
+            self.unknown_until = before.unknown_until;
+        }
+        same
+    }
+
+    pub(super) fn inputs(&self) -> &[PointIx] {
+        self.expression.inputs()
     }
 
     /// A false anywhere in the window gives false (8.16).

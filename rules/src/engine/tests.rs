@@ -7,6 +7,7 @@ mod flood;
 mod group;
 mod level;
 mod properties;
+mod reload;
 mod restart;
 mod short_way;
 mod signal;

@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 
 use davy_points::PointIx;
 
+use super::reload::Moved;
 use crate::language::AlarmIx;
 
 /// Within one instant on-delays come first, worst first, then what expires, then re-alarms, then
@@ -41,6 +42,35 @@ pub(super) enum Deadline {
     Startup,
 }
 
+impl Deadline {
+    /// The same for what has another index since a reload; none where it is gone.
+    fn moved(self, to: &Moved) -> Option<Deadline> {
+        Some(match self {
+            Deadline::OnDelay { badness, alarm } => Deadline::OnDelay {
+                badness,
+                alarm: to.alarm(alarm)?,
+            },
+            Deadline::Expire { alarm } => Deadline::Expire {
+                alarm: to.alarm(alarm)?,
+            },
+            Deadline::Realarm { alarm } => Deadline::Realarm {
+                alarm: to.alarm(alarm)?,
+            },
+            #[allow(clippy::cast_possible_truncation)] // fewer than 2^32 instances
+            Deadline::Judge { instance } => Deadline::Judge {
+                instance: to.instance(instance as usize)? as u32,
+            },
+            // Queued anew.
+            Deadline::Stale { .. } => return None,
+            Deadline::Expose { alarm } => Deadline::Expose {
+                alarm: to.alarm(alarm)?,
+            },
+            Deadline::Startup => Deadline::Startup,
+            Deadline::Flood => Deadline::Flood,
+        })
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<(i64, Deadline)>>,
@@ -50,6 +80,16 @@ impl Timers {
     pub(super) fn push(&mut self, due: i64, what: Deadline) {
         if due < i64::MAX {
             self.heap.push(Reverse((due, what)));
+        }
+    }
+
+    /// What was queued, where it is now.
+    pub(super) fn moved(&mut self, to: &Moved) {
+        let heap = std::mem::take(&mut self.heap);
+        for Reverse((due, what)) in heap.into_sorted_vec().into_iter().rev() {
+            if let Some(what) = what.moved(to) {
+                self.push(due, what);
+            }
         }
     }
 

@@ -503,4 +503,39 @@ mod tests {
             ],
         );
     }
+
+    /// `cargo test --release -p davy-rules three_points -- --ignored`: five million samples, each
+    /// judged by an expression over three points, the engine's whole way.
+    #[test]
+    #[ignore = "a measurement, not a proof: time it in release"]
+    #[allow(clippy::cast_possible_wrap)]
+    fn five_million_samples_of_three_points() {
+        use davy_points::{Mono, Quality, Sample, Timestamp, Value};
+        let (table, rules) = rule(
+            "select = { tag = \"XS-1\" }
+             when = \"abs(LT_1A - LT_2A) > 5 && FT_1 < 1\"",
+        );
+        let mut rig = crate::proof::script::Rig::new(table, rules);
+        let points = ["LT-1A", "LT-2A", "FT-1"].map(|t| rig.table.find(t).expect("it is there"));
+        for i in 0..5_000_000_u64 {
+            let at = i * 1_000_000;
+            let now = Timestamp(crate::proof::script::BASE + at as i64);
+            rig.engine.handle(&crate::engine::Envelope {
+                seq: i,
+                mono: Mono(at),
+                wall: now,
+                input: crate::engine::Input::Sample(Sample {
+                    point: points[(i % 3) as usize],
+                    value: Value::F64(50.0 + (i % 7) as f64),
+                    quality: Quality::Good,
+                    source_time: now,
+                    offset_ns: 0,
+                    uncertainty_ns: 0,
+                    arrival_time: now,
+                    seq: i,
+                }),
+            });
+            while rig.engine.poll().is_some() {}
+        }
+    }
 }

@@ -8,8 +8,8 @@ use davy_points::{Life, PointIx, PointTable, Priority, Span};
 use crate::alarm::Level;
 use crate::language::expression::{self, Wanted};
 use crate::language::{
-    AlarmDef, Builder, Chatter, Expression, Faults, Keys, Kind, Names, OnBad, Rule, RuleIx,
-    Selector, nearest, plain,
+    AlarmDef, Approval, Builder, Chatter, Expression, Faults, Keys, Kind, Names, OnBad, Rule,
+    RuleIx, Selector, nearest, plain,
 };
 
 /// What rules are read against.
@@ -17,6 +17,8 @@ pub(crate) struct Site<'a> {
     pub(crate) table: &'a PointTable,
     pub(crate) guidance: &'a [String],
     pub(crate) names: &'a Names,
+    /// The key that overrides of caps are signed with.
+    pub(crate) approval: &'a Approval,
 }
 
 /// What every kind has.
@@ -365,7 +367,9 @@ impl Head<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Policy {
     /// Level `bad`, where the policy is `alarm`: priority, on-delay and off-delay, ns.
-    bad: Option<(Priority, i64, i64)>,
+    bad: Option<(Priority, Option<i64>, i64)>,
+    /// Its on-delay where the file gives none, ns.
+    bad_on_ns: i64,
     /// Level `loss_of_view` with a priority of its own.
     blind: Option<Priority>,
 }
@@ -379,13 +383,32 @@ impl Policy {
             ("use_value", OnBad::UseValue),
         ];
         head.rule.on_bad = keys.word("on_bad", &on_bad, f).unwrap_or_default();
+        let always = head.rule.on_bad == OnBad::Alarm;
+        Policy::rest(always, head, keys, f)
+    }
+
+    /// The same without `on_bad`: level `bad` is listed whenever an input is lost.
+    pub(super) fn listed(
+        head: &mut Head<'_>,
+        keys: &mut Keys<'_, '_>,
+        f: &mut Faults<'_>,
+    ) -> Policy {
+        Policy::rest(true, head, keys, f)
+    }
+
+    fn rest(
+        listed: bool,
+        head: &mut Head<'_>,
+        keys: &mut Keys<'_, '_>,
+        f: &mut Faults<'_>,
+    ) -> Policy {
         let pending = [("strict", true), ("held", false)];
         head.rule.strict = keys.word("pending", &pending, f).unwrap_or(false);
         head.rule.gap_tolerance_ns = keys.duration_ns("gap_tolerance", f).map(|d| d.0);
         head.rule.safety = keys.truth("safety", f);
-        let mut bad = (Priority::MEDIUM, 0, 0);
+        let mut bad = (Priority::MEDIUM, None, 0);
         if let Some(mut k) = keys.table("bad", "{ priority = 2, on_delay = \"10s\" }", f) {
-            if head.rule.on_bad != OnBad::Alarm {
+            if !listed {
                 f.add(
                     "E302",
                     k.span.clone(),
@@ -395,7 +418,7 @@ impl Policy {
             }
             bad = (
                 k.priority("priority", f).unwrap_or(Priority::MEDIUM),
-                k.duration_ns("on_delay", f).map_or(0, |d| d.0),
+                k.duration_ns("on_delay", f).map(|d| d.0),
                 k.duration_ns("off_delay", f).map_or(0, |d| d.0),
             );
             k.finish(f);
@@ -408,9 +431,15 @@ impl Policy {
                 p
             });
         Policy {
-            bad: (head.rule.on_bad == OnBad::Alarm).then_some(bad),
+            bad: listed.then_some(bad),
+            bad_on_ns: 0,
             blind,
         }
+    }
+
+    /// On-delay of level `bad` where the file gives none.
+    pub(super) fn unless_given(&mut self, bad_on_ns: i64) {
+        self.bad_on_ns = bad_on_ns;
     }
 
     /// The alarms that follow from it on one point.
@@ -418,7 +447,7 @@ impl Policy {
         if let Some((priority, on, off)) = self.bad {
             let alarm = AlarmDef {
                 priority,
-                ..plain(rule, p, Level::Bad, on, off)
+                ..plain(rule, p, Level::Bad, on.unwrap_or(self.bad_on_ns), off)
             };
             b.alarm(p, alarm);
         }

@@ -4,6 +4,7 @@
 use davy_points::{PointDef, PointIx, Priority, Span};
 
 use super::head::Head;
+use super::provenance::{Provenance, ProvenanceText};
 use crate::alarm::Level;
 use crate::language::{AlarmDef, Faults, Keys, RuleIx, Subject, default_priority};
 
@@ -16,6 +17,7 @@ pub(super) struct LevelText {
     pub(super) deadband: Option<f64>,
     pub(super) on_delay: Option<i64>,
     pub(super) off_delay: Option<i64>,
+    pub(super) provenance: ProvenanceText,
 }
 
 pub(super) const LEVELS: [(&str, Level); 5] = [
@@ -49,6 +51,7 @@ impl Ladder {
                 deadband: k.amount("deadband", f).map(|d| d.0),
                 on_delay: k.duration_ns("on_delay", f).map(|d| d.0),
                 off_delay: k.duration_ns("off_delay", f).map(|d| d.0),
+                provenance: ProvenanceText::read(&mut k, f),
             });
             k.finish(f);
         }
@@ -57,6 +60,14 @@ impl Ladder {
             deadband: keys.amount("deadband", f).map(|d| d.0),
             span: keys.span.clone(),
         }
+    }
+
+    /// Where each set point comes from, as far as the file says.
+    pub(super) fn provenance(&self) -> Vec<Provenance> {
+        self.given
+            .iter()
+            .map(|g| g.provenance.of(g.level))
+            .collect()
     }
 
     /// Where a level's limit stands in the file, or else the rule.
@@ -79,6 +90,9 @@ impl Ladder {
                 "the rule has no limit",
                 format!("give one, like `{like}`"),
             );
+        }
+        for g in &self.given {
+            g.provenance.no_override(f);
         }
         for g in self.given.iter().filter(|g| g.limit.is_none()) {
             f.add(

@@ -5,6 +5,7 @@ use davy_points::Life;
 
 use super::head::{Head, Policy, Site};
 use super::ladder::{LEVELS, Ladder, LevelText, LimitFaults};
+use super::provenance::Caps;
 use crate::alarm::Level;
 use crate::language::{
     AlarmDef, Builder, Faults, Keys, Kind, Subject, default_priority, ns, table_limit,
@@ -17,7 +18,9 @@ pub(super) fn read(
     f: &mut Faults<'_>,
     b: &mut Builder<'_>,
 ) {
+    let mut caps = Caps::read(&head.rule.id, &mut keys, site.approval, f);
     let ladder = Ladder::read(&mut keys, f);
+    head.rule.provenance = ladder.provenance();
     let policy = Policy::read(&mut head, &mut keys, f);
     let span = keys.span.clone();
     keys.finish(f);
@@ -84,10 +87,12 @@ pub(super) fn read(
         }
         faults.range(point, &alarms, at);
         faults.order(point, &alarms, at);
+        caps.hold(point, &alarms, &ladder.given, at, "");
         for a in alarms {
             b.alarm(p, a);
         }
         policy.alarms(rule, p, b);
     }
     faults.tell(f);
+    caps.tell(f);
 }

@@ -16,7 +16,7 @@ use super::geometry::{self, Volume};
 use super::head::{Head, Policy, Site};
 use super::ladder::Ladder;
 use super::window::{
-    Fold, MOST, Slide, Step, Stretch, coverage, covers, hold_of, needed, room, secs,
+    Fold, MOST, Slide, Step, Stretch, coverage, covers, fits, hold_of, needed, secs,
 };
 use super::{Finding, Judge, Now, Reading, Settings};
 use crate::language::{Builder, Derived, Faults, Keys};
@@ -31,7 +31,6 @@ struct Balance {
     holds: Vec<i64>,
     window: i64,
     coverage: f64,
-    room: usize,
     unit: Arc<str>,
 }
 
@@ -104,9 +103,9 @@ pub(super) fn read(
         let Some(volume) = Volume::of(shape.as_ref(), point, &span, f) else {
             return;
         };
-        let Some(room) = room("window", &window, point, MOST, f) else {
+        if !fits(&window, point, MOST, f) {
             return;
-        };
+        }
         let holds = inputs.iter().map(|i| hold_of(site.table.point(*i)));
         let settings = Balance {
             volume,
@@ -114,7 +113,6 @@ pub(super) fn read(
             holds: holds.collect(),
             window: window.0,
             coverage: share,
-            room,
             unit: point.unit.clone(),
         };
         let derived = Derived {
@@ -170,7 +168,7 @@ impl Settings for Balance {
             frontier: i64::MIN,
             now: vec![None; self.holds.len()],
             leg: None,
-            legs: Slide::new(self.room),
+            legs: Slide::new(self.window),
             surplus: Surplus::NOTHING,
         })
     }

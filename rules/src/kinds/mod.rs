@@ -7,17 +7,21 @@
 //!
 //! A new kind is a file here and a line in [`KINDS`].
 
+mod aggregate;
 mod deviation;
 mod discrepancy;
 mod discrete;
 mod expression;
 mod geometry;
 mod head;
+mod held;
 mod ladder;
 mod level;
 mod mass_balance;
 mod moments;
+mod provenance;
 mod quality;
+mod ranked;
 mod rate;
 mod redundant;
 mod stale;
@@ -25,6 +29,7 @@ mod stuck;
 mod time_to_limit;
 #[cfg(test)]
 mod trial;
+mod vote;
 mod window;
 
 use std::fmt::Debug;
@@ -35,6 +40,8 @@ use crate::language::{Builder, Faults, Keys, Kind};
 
 use head::Head;
 pub(crate) use head::Site;
+pub use provenance::Provenance;
+pub(crate) use provenance::hold_the_table;
 
 /// One reading of an input, admitted to live evaluation; or the loss of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,7 +52,7 @@ pub(crate) struct Reading {
     pub(crate) at: i64,
     /// Finite; none where nothing can be judged: Bad, stale, source down.
     pub(crate) value: Option<f64>,
-    /// Bad exactly where there is no value.
+    /// Bad where there is no value; with one only under `use_value`, as good as Uncertain (8.5).
     pub(crate) class: QualityClass,
 }
 
@@ -152,6 +159,12 @@ pub(crate) trait Settings: Debug + Send + Sync {
 
     /// Everything that the judgement depends on, for the rule's revision.
     fn text(&self) -> String;
+
+    /// The time that it looks back on before it can say anything, ns: part of an alarm's latency,
+    /// and too short where it holds fewer than three readings (`davy lint`).
+    fn window_ns(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// Reads one table of a kind.
@@ -171,6 +184,8 @@ const KINDS: &[(Kind, Read)] = &[
     (Kind::TimeToLimit, time_to_limit::read),
     (Kind::Discrepancy, discrepancy::read),
     (Kind::Redundant, redundant::read),
+    (Kind::Vote, vote::read),
+    (Kind::Aggregate, aggregate::read),
 ];
 
 /// Every kind that a file may hold.

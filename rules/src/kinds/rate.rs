@@ -123,6 +123,10 @@ impl Settings for Rate {
     fn text(&self) -> String {
         format!("{self:?}")
     }
+
+    fn window_ns(&self) -> Option<i64> {
+        Some(self.window_ns)
+    }
 }
 
 #[derive(Debug)]

@@ -210,6 +210,10 @@ impl Settings for TimeToLimit {
     fn text(&self) -> String {
         format!("{self:?}")
     }
+
+    fn window_ns(&self) -> Option<i64> {
+        Some(self.short_ns)
+    }
 }
 
 #[derive(Debug)]

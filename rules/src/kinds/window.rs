@@ -39,17 +39,21 @@ pub(super) struct Slide<P> {
     old: Vec<(Stretch<P>, P)>,
     young: VecDeque<Stretch<P>>,
     young_sum: P,
-    /// So many at most; beyond that the oldest are forgotten, which costs coverage.
-    most: usize,
+    /// Stretches that together are no longer than this are kept as one: memory is that of some
+    /// thousand stretches, however many come.
+    grain: i64,
 }
 
+/// Into how many stretches a window is divided at least, where so many come.
+const GRAINS: i64 = 1024;
+
 impl<P: Fold> Slide<P> {
-    pub(super) fn new(most: usize) -> Slide<P> {
+    pub(super) fn new(window: i64) -> Slide<P> {
         Slide {
             old: Vec::new(),
             young: VecDeque::new(),
             young_sum: P::NOTHING,
-            most: most.max(1),
+            grain: window / GRAINS,
         }
     }
 
@@ -60,12 +64,14 @@ impl<P: Fold> Slide<P> {
     }
 
     pub(super) fn push(&mut self, s: Stretch<P>) {
-        if self.old.len() + self.young.len() >= self.most {
-            self.oldest();
-            self.old.pop();
-        }
         self.young_sum = self.young_sum.and(s.part);
-        self.young.push_back(s);
+        match self.young.back_mut() {
+            Some(b) if s.till.saturating_sub(b.from) <= self.grain => {
+                b.till = s.till;
+                b.part = b.part.and(s.part);
+            }
+            _ => self.young.push_back(s),
+        }
     }
 
     /// Forgets what has left.
@@ -106,7 +112,7 @@ pub(super) struct Step {
 }
 
 /// More readings than this no window may be made of.
-pub(super) const MOST: usize = 1_000_000;
+pub(super) const MOST: i64 = 1_000_000;
 
 /// How long a reading of a point may hold, ns: until the point would be stale.
 pub(super) fn hold_of(point: &PointDef) -> i64 {
@@ -116,35 +122,31 @@ pub(super) fn hold_of(point: &PointDef) -> i64 {
     }
 }
 
-/// How many readings a window of a point is given room for: four times as many as are expected.
-/// A window that would need more than `most` is a fault: it would grow without bound.
-pub(super) fn room(
-    key: &str,
-    window: &(i64, Span),
-    point: &PointDef,
-    most: usize,
-    f: &mut Faults<'_>,
-) -> Option<usize> {
-    let interval = ns(point.expected_interval).max(1);
-    let expected = usize::try_from(window.0 / interval).unwrap_or(usize::MAX);
+/// Whether a window is made of no more readings of a point than are kept; a longer one is a fault.
+pub(super) fn fits(window: &(i64, Span), point: &PointDef, most: i64, f: &mut Faults<'_>) -> bool {
+    let expected = window.0 / ns(point.expected_interval).max(1);
     if expected > most {
         f.add(
             "E342",
             window.1.clone(),
             format!(
-                "`{key}` holds {expected} readings of {}, more than {most}",
+                "`window` holds {expected} readings of {}, more than {most}",
                 point.tag
             ),
             "shorten it, or let the point be read less often",
         );
-        return None;
     }
-    Some(
-        expected
-            .saturating_mul(4)
-            .saturating_add(64)
-            .min(most.saturating_add(64)),
-    )
+    expected <= most
+}
+
+/// A span of time for people: 8 h, 15 min, 90 s.
+pub(super) fn said(ns: i64) -> String {
+    let s = secs(ns);
+    match s {
+        s if s >= 3600.0 && s % 3600.0 == 0.0 => format!("{} h", s / 3600.0),
+        s if s >= 120.0 && s % 60.0 == 0.0 => format!("{} min", s / 60.0),
+        s => format!("{s} s"),
+    }
 }
 
 /// A window that a rule cannot do without, and that is not empty.

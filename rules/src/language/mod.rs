@@ -4,10 +4,13 @@
 //! durations, expressions, the words of an alarm. May not live here: state, time, verdicts; what
 //! one kind alone has stands in `kinds`. Read first: [`compile`], then [`RuleSet`].
 
+mod approval;
 pub(crate) mod expression;
+mod guidance;
 mod nearest;
 mod ruleset;
 mod select;
+mod standards;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -21,14 +24,20 @@ use toml::de::DeTable;
 
 use crate::kinds::{self, Site};
 
+pub use crate::kinds::Provenance;
+
+pub(crate) use approval::Override;
+pub use approval::{Approval, sign_override};
 pub(crate) use expression::Names;
 pub(crate) use nearest::nearest;
 pub(crate) use ruleset::{Builder, Derived, default_priority, plain, table_limit};
 pub(crate) use select::Selector;
+pub(crate) use standards::{Standards, Substance};
 pub(crate) use text::{Faults, Keys, duration, number_in, wrong_type};
 
 pub use expression::Expression;
 pub(crate) use expression::Kleene;
+pub use guidance::{Page, body, pages};
 pub use ruleset::{
     AlarmDef, AlarmIx, Chatter, Kind, OnBad, Rule, RuleIx, RuleSet, StuckSettings, Subject,
 };
@@ -38,12 +47,24 @@ pub(crate) use words::{About, FLOOD, STARTUP, Shade, sentence};
 /// Compiles the rule files of a site against its point table. What no file covers gets the
 /// implicit rules `table`, `stale` and `quality`. `Some` exactly where nothing is an error.
 ///
-/// `guidance` names the pages that exist, without `.md`.
+/// `guidance` names the pages that exist, without `.md`. There is no approval key: see
+/// [`compile_signed`].
 #[must_use]
 pub fn compile(
     files: &[(PathBuf, String)],
     table: &PointTable,
     guidance: &[String],
+) -> (Option<RuleSet>, Vec<Diagnostic>) {
+    compile_signed(files, table, guidance, &Approval::default())
+}
+
+/// As [`compile`], with the key that signs limits beyond a standard's cap.
+#[must_use]
+pub fn compile_signed(
+    files: &[(PathBuf, String)],
+    table: &PointTable,
+    guidance: &[String],
+    approval: &Approval,
 ) -> (Option<RuleSet>, Vec<Diagnostic>) {
     let mut all = Vec::new();
     let mut builder = ruleset::Builder::new(table);
@@ -52,6 +73,7 @@ pub fn compile(
         table,
         guidance,
         names: &names,
+        approval,
     };
     let mut ids: Vec<(String, PathBuf, Span)> = Vec::new();
     for (path, source) in files {
@@ -76,6 +98,7 @@ pub fn compile(
         }
         read_file(document.get_ref(), &site, &mut f, &mut builder, &mut ids);
     }
+    kinds::hold_the_table(table, |p| builder.covered(p, Kind::Level), &mut all);
     let refused = all.iter().any(|d| d.severity == Severity::Error);
     ((!refused).then(|| builder.finish()), all)
 }

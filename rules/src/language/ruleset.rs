@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::expression::Expression;
 use crate::alarm::Level;
-use crate::kinds::Settings;
+use crate::kinds::{Provenance, Settings};
 
 /// What a rule judges by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -131,6 +131,8 @@ pub struct Rule {
     pub text: Option<Arc<str>>,
     /// File and place; none for implicit rules.
     pub origin: Option<(PathBuf, Span)>,
+    /// Where its set points come from, as far as the file says.
+    pub provenance: Vec<Provenance>,
     /// Policy for Bad input.
     pub on_bad: OnBad,
     /// `pending = "strict"`: the first Good sample that does not enter cancels (3.6).
@@ -346,6 +348,14 @@ impl RuleSet {
         i.alarms.contains(&a.0).then_some((n, i))
     }
 
+    /// The window of an alarm's rule, where it has one.
+    pub(crate) fn window_of(&self, a: AlarmIx) -> Option<i64> {
+        match &self.rule(self.alarm(a).rule).stuck {
+            Some(stuck) => Some(stuck.window_ns),
+            None => self.instance_of(a)?.1.settings.window_ns(),
+        }
+    }
+
     /// The instance of a rule on a subject.
     pub(crate) fn instance_on(&self, rule: RuleIx, subject: PointIx) -> Option<&Instance> {
         let r = self.points[subject.index()];
@@ -354,6 +364,22 @@ impl RuleSet {
             .filter(|a| self.alarm(*a).rule == rule)
             .find_map(|a| self.instance_of(a))
             .map(|(_, i)| i)
+    }
+
+    /// What an alarm reads beside its subject, by tag: on other inputs it is another alarm
+    /// (section 2, edits).
+    pub(crate) fn inputs_of<'t>(&self, a: AlarmIx, table: &'t PointTable) -> Vec<&'t str> {
+        let def = self.alarm(a);
+        let stuck = &self.rule(def.rule).stuck;
+        let witness = match def.subject {
+            Subject::Point(p) => stuck.as_ref().and_then(|s| s.witnesses.get(&p)),
+            Subject::Source(_) | Subject::Part(_) => None,
+        };
+        let inputs = match self.instance_of(a) {
+            Some((_, i)) => &i.inputs[..],
+            None => witness.map_or(&[][..], |w| w.inputs()),
+        };
+        inputs.iter().map(|p| &*table.point(*p).tag).collect()
     }
 
     /// The loss-of-view alarm of a source.
@@ -717,6 +743,7 @@ impl Rule {
             guidance: "".into(),
             text: None,
             origin: None,
+            provenance: Vec::new(),
             on_bad: OnBad::Hold,
             strict: false,
             gap_tolerance_ns: None,

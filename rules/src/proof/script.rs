@@ -16,6 +16,7 @@
 //! 5s    health journal bad
 //! 6s    step -3600s           the wall clock
 //! 7s    image                 what a kill falls back to
+//! 8s    reload                goes on with the rules of [`Rig::edit`]
 //! 9s    restart · kill        the process was away since the step before
 //! ```
 //! Expected lines: `TIME ALARM FROM>TO CAUSE`, then the marks that are on: flags, `unknown`,
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use davy_points::{Mono, NoData, PointTable, Quality, Sample, SourceEvent, Timestamp, Value};
 
 use crate::alarm::{Command, CommandResult, Transition, VERSION, Verb};
-use crate::engine::{Engine, EngineImage, Envelope, Identity, Input, Output, Restored};
+use crate::engine::{Engine, EngineImage, Envelope, Identity, Input, Output, Reload, Restored};
 use crate::language::RuleSet;
 
 /// Wall time of second 0.
@@ -41,6 +42,7 @@ pub(crate) struct Rig {
     pub(crate) log: Vec<Envelope>,
     pub(crate) stored: Vec<(String, Quality)>,
     image: Option<EngineImage>,
+    next: Option<Reload>,
     seq: u64,
     sample_seq: u64,
     commands: u64,
@@ -65,6 +67,7 @@ impl Rig {
             log: Vec::new(),
             stored: Vec::new(),
             image: None,
+            next: None,
             seq: 0,
             sample_seq: 0,
             commands: 0,
@@ -127,6 +130,11 @@ impl Rig {
                 self.give(at, Input::ClockStep { by_ns });
             }
             ["image"] => self.image = Some(self.engine.image()),
+            ["reload"] => {
+                let next = self.next.clone().expect("an edit comes before a reload");
+                (self.table, self.rules) = (next.table().clone(), next.rules().clone());
+                self.give(at, Input::Reload(Box::new(next)));
+            }
             ["restart"] => {
                 self.image = Some(self.engine.image());
                 self.restart(at);
@@ -134,6 +142,14 @@ impl Rig {
             ["kill"] => self.restart(at),
             _ => self.sample(at, &words),
         }
+    }
+
+    /// What a `reload` or `restart` goes on with.
+    pub(crate) fn edit(&mut self, table: PointTable, rules: &str) {
+        let files = [("rules/a.toml".into(), format!("schema = 1\n{rules}"))];
+        let (next, faults) = Reload::compile(&files, &[], table.into(), "fedcba9876543210".into());
+        assert_eq!(faults, []);
+        self.next = next;
     }
 
     fn sample(&mut self, at: i64, words: &[&str]) {

@@ -262,7 +262,24 @@ fn all_series(
             wrong_type(f, name, v, "a text in quotes: \"80+1x6\"");
             continue;
         };
-        match series::parse(text, interval, ns(table.point(p).stale_after)) {
+        let stale = ns(table.point(p).stale_after);
+        if stale > 0 && interval > stale {
+            f.add(
+                "E350",
+                v.span(),
+                format!(
+                    "values every {}, and {name} is stale after {}: it would be between any two",
+                    line::seconds(interval),
+                    line::seconds(stale)
+                ),
+                format!(
+                    "interval = \"{}ms\", as it is read",
+                    table.point(p).expected_interval.as_millis()
+                ),
+            );
+            continue;
+        }
+        match series::parse(text, interval, stale) {
             Ok(s) if s.end > LONGEST => {
                 f.add(
                     "E350",

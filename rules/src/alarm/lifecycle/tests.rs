@@ -120,7 +120,7 @@ fn table() -> Vec<(Event, [&'static str; 6], &'static str, &'static str)> {
         (Event::UnAcked { sounds: true },                           [NA, NA, "UNACK", NA, NA, NA],                                       "ask",  "afu"),
         (Event::Realarmed { sounds: true },                         [NA, NA, "free?UNACK|!not_applicable", NA, NA, NA],                  "ask",  "afu"),
         (Event::Realarmed { sounds: false },                        [NA, NA, "free?UNACK|!not_applicable", NA, NA, NA],                  "mute", "afu"),
-        (Event::Reannounced { sounds: true },                       [NA, NA, "UNACK", NA, NA, NA],                                       "ask",  "afu"),
+        (Event::Reannounced { sounds: true },                       [NA, "free?UNACK|!not_applicable", "UNACK", NA, NA, NA],               "ask",  "afu"),
         // Row 17
         (Event::Confirmed { verdict: true, closes: false },         ["!stale_occurrence", "!not_acked", "confirmed?!already_confirmed|=", "!not_acked", "!not_acked", "confirmed?!already_confirmed|="], "keep", "f"),
         (Event::Confirmed { verdict: true, closes: true },          ["!stale_occurrence", "!not_acked", "confirmed?!already_confirmed|=", "!not_acked", "!not_acked", "confirmed?!already_confirmed|NORMAL"], "keep", "foal"),

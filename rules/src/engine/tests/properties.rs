@@ -14,23 +14,7 @@ use crate::proof::plant;
 use crate::proof::replay;
 use crate::proof::script::{BASE, Rig, identity};
 
-/// Three points on one source: delays, deadbands, masks, a stuck rule with a witness, policies.
-fn plant() -> (PointTable, RuleSet) {
-    let mut a = plant::point("A");
-    a.limits = davy_points::Limits {
-        ll: Some(10.0),
-        l: Some(20.0),
-        h: Some(80.0),
-        hh: Some(90.0),
-    };
-    a.deadband = 1.0;
-    let mut b = a.clone();
-    b.tag = "B".into();
-    let mut c = a.clone();
-    c.tag = "C".into();
-    compiled(
-        plant::table([a, b, c]),
-        "[[level]]
+pub(super) const RULES: &str = "[[level]]
          id = \"slow\"
          select = { tag = \"A\" }
          on_delay = \"2s\"
@@ -49,13 +33,32 @@ fn plant() -> (PointTable, RuleSet) {
          select = { tag = \"B\" }
          epsilon = 0.5
          window = \"3s\"
-         while = \"A > 30\"",
-    )
+         while = \"A > 30\"";
+
+/// Three points on one source: delays, deadbands, masks, a stuck rule with a witness, policies.
+pub(super) fn plant() -> (PointTable, RuleSet) {
+    compiled(plant::table(points()), RULES)
+}
+
+pub(super) fn points() -> Vec<davy_points::PointDef> {
+    let mut a = plant::point("A");
+    a.limits = davy_points::Limits {
+        ll: Some(10.0),
+        l: Some(20.0),
+        h: Some(80.0),
+        hh: Some(90.0),
+    };
+    a.deadband = 1.0;
+    let mut b = a.clone();
+    b.tag = "B".into();
+    let mut c = a.clone();
+    c.tag = "C".into();
+    vec![a, b, c]
 }
 
 /// One step of a series: what, and how long after the step before, in quarters of a second.
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Sample(usize, i64, Quality, i64),
     Nan(usize),
     Tick,
@@ -67,7 +70,7 @@ enum Step {
     Clock(i64),
 }
 
-fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
     let quality = prop_oneof![
         6 => Just(Quality::Good),
         1 => Just(Quality::UncertainRange),
@@ -107,7 +110,7 @@ fn away() -> impl Strategy<Value = i64> {
     prop_oneof![Just(0_i64), 1_i64..40, Just(40_000)]
 }
 
-const QUARTER: i64 = 250_000_000;
+pub(super) const QUARTER: i64 = 250_000_000;
 
 /// Runs steps; after some of them other things may be done.
 fn run(steps: &[(i64, Step)], mut between: impl FnMut(&mut Rig, usize, i64)) -> Rig {
@@ -123,7 +126,7 @@ fn run(steps: &[(i64, Step)], mut between: impl FnMut(&mut Rig, usize, i64)) -> 
     rig
 }
 
-fn give(rig: &mut Rig, at: i64, step: &Step) {
+pub(super) fn give(rig: &mut Rig, at: i64, step: &Step) {
     let at_s = at as f64 / 1e9;
     let tag = |p: &usize| ["A", "B", "C"][*p];
     match step {
@@ -138,17 +141,18 @@ fn give(rig: &mut Rig, at: i64, step: &Step) {
         }
         Step::Nan(p) => rig.run(&format!("{at_s}s {}=nan", tag(p))),
         Step::Tick => rig.run(&format!("{at_s}s tick")),
-        Step::Down => rig.run(&format!("{at_s}s down")),
-        Step::Up => rig.run(&format!("{at_s}s up")),
+        Step::Down => rig.run(&format!("{at_s}s down plc")),
+        Step::Up => rig.run(&format!("{at_s}s up plc")),
         Step::Ack(n) | Step::UnAck(n) => {
-            let open: Vec<String> = rig
+            let mut open: Vec<(String, String)> = rig
                 .engine
                 .standing()
                 .into_iter()
                 .filter(|s| s.last.regions.after.open)
-                .map(|s| s.last.occurrence.to_string())
+                .map(|s| (s.last.alarm.to_string(), s.last.occurrence.to_string()))
                 .collect();
-            if let Some(o) = open.get(*n) {
+            open.sort();
+            if let Some((_, o)) = open.get(*n) {
                 let verb = if matches!(step, Step::Ack(_)) {
                     "ack"
                 } else {
@@ -174,7 +178,7 @@ fn fresh(rig: &Rig) -> Engine {
     )
 }
 
-fn process(t: &Transition) -> bool {
+pub(super) fn process(t: &Transition) -> bool {
     &*t.kind == "level"
         && !matches!(
             t.level,
@@ -183,7 +187,7 @@ fn process(t: &Transition) -> bool {
 }
 
 /// The regions of every alarm, from its records alone.
-fn from_records(transitions: &[Transition]) -> BTreeMap<String, Regions> {
+pub(super) fn from_records(transitions: &[Transition]) -> BTreeMap<String, Regions> {
     transitions
         .iter()
         .map(|t| (t.alarm.to_string(), t.regions.after.clone()))

@@ -362,7 +362,6 @@ proptest! {
             holds: vec![HOLD * 1_000_000_000; 3],
             window: WINDOW * 1_000_000_000,
             coverage: 0.5,
-            room: 1000,
             unit: "m³".into(),
         };
         let mut judge = of.judge();

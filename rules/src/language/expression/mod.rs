@@ -13,6 +13,8 @@
 mod each;
 mod judge;
 mod names;
+#[cfg(test)]
+mod oracle;
 mod parse;
 #[cfg(test)]
 mod tests;

@@ -638,6 +638,22 @@ fn only_inputs_are_read() {
     assert_eq!(reads.get(), 3);
 }
 
+/// A gateway judges a million of them a second: nothing is allocated on the way.
+#[test]
+fn judging_allocates_nothing() {
+    let table = site();
+    let text =
+        "abs(FT_101 - FT_102) > 5 && LT_101A in [1, LT_101B] || (ZS_2 ? N_1 : N_2) % 2.0 < 1";
+    let e = parse(text, &Names::of(&table), None).expect("good");
+    let counted = allocation_counter::measure(|| {
+        for known in 0..64_usize {
+            let read = |slot: usize| (known >> slot & 1 == 1).then_some(1.5);
+            std::hint::black_box(e.truth(&read));
+        }
+    });
+    assert_eq!(counted.count_total, 0);
+}
+
 /// Pieces that make texts which come close to being expressions.
 const PIECES: [&str; 44] = [
     "FT_101",
