@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Lint(Check),
     /// Run the tests that stand beside the rules, and say what they have shown of each rule.
     Test(Test),
+    /// Why an alarm came, why it stands or is over, and who knew.
+    Explain(Explain),
     /// Look after the alarm journal.
     Journal(Journal),
     /// The JSON Schemas of the records that other programs read; without a name, their list.
@@ -118,6 +120,21 @@ pub(crate) struct Test {
     /// What no test has shown of a rule is a finding.
     #[arg(long)]
     pub require_coverage: bool,
+    /// Machine-readable.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    /// The occurrence: 26 letters and digits, as in every record.
+    pub occurrence: String,
+    /// The centre: `http://127.0.0.1:8080`.
+    #[arg(long)]
+    pub server: Option<String>,
+    /// Folder that holds a gateway's `journal.db`, where there is no centre to ask.
+    #[arg(long, conflicts_with = "server")]
+    pub data_dir: Option<PathBuf>,
     /// Machine-readable.
     #[arg(long)]
     pub json: bool,

@@ -4,6 +4,7 @@
 mod args;
 mod check;
 mod demo;
+mod explain;
 mod journal;
 mod lint;
 mod logging;
@@ -24,8 +25,8 @@ use args::{Args, Command};
 pub(crate) enum End {
     /// 0: good.
     Good,
-    /// 1: findings (a fault in a checked directory, a lint error, a failed test, a broken
-    /// chain).
+    /// 1: findings (a fault in a checked directory, a lint error, a failed test, an
+    /// occurrence that nobody knows, a broken chain).
     Findings,
     /// 2: unusable input; the reason stands on stderr with its remedy.
     Unusable,
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Command::Check(check) => site::check(&check),
         Command::Lint(lint) => lint::main(&lint),
         Command::Test(test) => test::main(&test),
+        Command::Explain(explain) => explain::main(&explain),
         Command::Journal(journal) => journal::main(&journal),
         Command::Schema { name } => schema::main(name.as_deref()),
     }
