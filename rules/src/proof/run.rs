@@ -21,7 +21,7 @@ use super::series::{Given, Reading};
 use super::testfile::{self, Edit, Step, Test, Wanted, What};
 use super::timeline::{Row, align};
 use crate::alarm::{Command, CommandResult, Outcome, Rejection, Transition, VERSION, Verb};
-use crate::engine::{Engine, EngineImage, Envelope, Identity, Input, Output, Restored};
+use crate::engine::{Engine, EngineImage, Envelope, Identity, Input, Output, Reload, Restored};
 use crate::language::{RuleSet, compile};
 
 /// Wall time of second 0: noon UTC, an ordinary day.
@@ -29,6 +29,8 @@ const ZERO: i64 = 1_767_700_800_000_000_000;
 
 /// The gateway of a test.
 const OWNER: &str = "test";
+
+const PLAN_REV: &str = "0000000000000000";
 
 /// How old the image may be that a killed process falls back to (section 2, restart).
 const IMAGE_AGE: i64 = 1_000_000_000;
@@ -585,18 +587,18 @@ impl<'a> Run<'a> {
         self.drain();
     }
 
-    /// Other rules from here on.
+    /// Other rules from here on, as a gateway takes them while it runs.
     fn reload(&mut self, at: i64, files: &[(PathBuf, String)]) -> Result<(), String> {
-        let (rules, found) = compile(files, &self.table, self.guidance);
-        let Some(rules) = rules else {
+        let (table, rev) = (self.table.clone(), PLAN_REV.into());
+        let (reload, found) = Reload::compile(files, self.guidance, table, rev);
+        let Some(reload) = reload else {
             let first = found.first().map_or(String::new(), |d| {
                 format!("{}: {}: {}", d.file.display(), d.code, d.message)
             });
             return Err(format!("the rules do not compile after it: {first}"));
         };
-        self.rules = Arc::new(rules);
-        self.image = Some(self.engine.image());
-        self.restart(at);
+        self.rules = reload.rules().clone();
+        self.give(at, Input::Reload(Box::new(reload)));
         Ok(())
     }
 
@@ -626,7 +628,7 @@ fn start(rules: &Arc<RuleSet>, table: &Arc<PointTable>, restored: Restored, wall
     let identity = Identity {
         site: "test".into(),
         owner: OWNER.into(),
-        plan_rev: "0000000000000000".into(),
+        plan_rev: PLAN_REV.into(),
     };
     let (rules, table) = (rules.clone(), table.clone());
     Engine::start(identity, rules, table, restored, Mono(0), Timestamp(wall))
