@@ -24,6 +24,8 @@ mod quality;
 mod ranked;
 mod rate;
 mod redundant;
+#[cfg(test)]
+pub(crate) mod reference;
 mod stale;
 mod stuck;
 mod time_to_limit;
