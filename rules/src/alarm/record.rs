@@ -267,6 +267,8 @@ pub enum Cause {
     Superseded,
     Restart,
     ClockStep,
+    /// First-out: a late earlier event says more than was said.
+    Amended,
 }
 
 /// Marks on a transition.

@@ -49,10 +49,18 @@ impl Engine {
         let over = matches!(after.shelved, Some(Shelve::OneShot { .. }));
         let cleared = before.is_active() && !after.is_active();
         let acked = after.underlying_label() == Label::Acked;
+        let closed = before.open && !after.open;
         let quiet = cleared && self.is_chattering(a);
         self.record(a, cause, before, after, m, asked);
         if quiet {
             self.end_chatter(a, cause, m);
+        }
+        self.judge_causes_of(a, m);
+        if cleared {
+            self.note_untrip(a, m);
+        }
+        if closed {
+            self.clear_group(a);
         }
         self.close_if_done(a);
         if cleared && over {
@@ -140,6 +148,9 @@ impl Engine {
         self.open.insert(id, Holder::Alarm(a));
         let sounds = self.sounds(a);
         self.transit(a, Event::Activated { masked, sounds }, m, None);
+        if !masked {
+            self.note_trip(a, m);
+        }
         if chatters {
             self.tell_chatter(a, m);
         }
@@ -185,7 +196,7 @@ impl Engine {
         )
     }
 
-    fn record(
+    pub(super) fn record(
         &mut self,
         a: AlarmIx,
         cause: Cause,

@@ -34,6 +34,9 @@ pub struct EngineImage {
     /// What judges asked to keep, by `rule/tag`.
     #[serde(default)]
     pub(super) judges: Vec<(String, serde_json::Value)>,
+    /// What came first in trip groups, by the group's own alarm.
+    #[serde(default)]
+    pub(super) trips: Vec<(String, Vec<super::first_out::Tripped>)>,
     /// Hash of the tags in their order: the runs below hold for this order alone.
     pub(super) table_rev: u64,
     /// Newest admitted times, as runs of points next to each other: first, count, time, sequence.
@@ -177,6 +180,7 @@ impl Engine {
                 .collect(),
             commands: self.remembered.0.iter().cloned().collect(),
             judges: self.saved_judges(),
+            trips: self.saved_groups(),
             table_rev: self.table_rev,
             newest: self.newest_runs(),
             gaps: self

@@ -9,6 +9,7 @@ mod command;
 mod derived;
 mod edit;
 mod emit;
+mod first_out;
 mod flood;
 mod group;
 mod image;
@@ -22,6 +23,7 @@ mod source;
 mod startup;
 mod state;
 mod stuck;
+mod suppress;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -74,6 +76,8 @@ pub struct Engine {
     /// those of parts as they report, those of the chatter guard.
     made: Vec<(Arc<str>, AlarmDef)>,
     recent: chatter::Recent,
+    causes: suppress::Causes,
+    groups: first_out::Groups,
     flood: flood::Flood,
     sources: Vec<SourceState>,
     /// While a start is not over.

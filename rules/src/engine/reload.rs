@@ -17,11 +17,13 @@ use super::Engine;
 use super::command::Holder;
 use super::derived::DerivedState;
 use super::edit::Editing;
+use super::first_out::Tripped;
 use super::image::SavedAlarm;
 use super::state::{AlarmState, NEVER, PointState, SourceState};
 use super::stuck::{StuckState, WitnessState};
+use super::suppress::Causes;
 use super::timers::Deadline;
-use crate::language::{AlarmDef, AlarmIx, RuleSet, Subject, compile, ns, order};
+use crate::language::{AlarmDef, AlarmIx, Kind, RuleSet, Subject, compile, ns, order};
 
 /// Rules and points to go on with. In the input log it is their texts: a replay compiles them
 /// again and judges what was judged.
@@ -228,7 +230,10 @@ impl Engine {
             made: std::mem::take(&mut self.made),
         };
         let new_judges = self.move_judges(derived, &old, &mut moved);
+        let trips = self.open_groups_again(&old);
         let edits = self.move_alarms(alarms, &old, &mut moved, wall);
+        self.restore_trips(&trips);
+        self.move_causes(&old, &moved);
         self.move_recent(&moved);
         let bounded = std::mem::take(&mut self.bounded);
         self.bounded = bounded.into_iter().filter_map(|a| moved.alarm(a)).collect();
@@ -493,6 +498,9 @@ impl Engine {
         moved: &Moved,
     ) -> Vec<Option<AlarmIx>> {
         let again = |(name, def): &(Arc<str>, AlarmDef)| match def.subject {
+            Subject::Part(_) if rules.rule(def.rule).kind == Kind::FirstOut => {
+                self.find_group(&format!("{}/{name}/{}", rules.rule(def.rule).id, def.level))
+            }
             Subject::Part(_) => Some(self.add_part(name)),
             Subject::Point(p) => {
                 let p = moved.point(p)?;
@@ -507,6 +515,41 @@ impl Engine {
             Subject::Source(_) => None,
         };
         made.iter().map(again).collect()
+    }
+
+    /// The alarms of trip groups have their places before others are moved; what had come in each
+    /// group goes over by name.
+    fn open_groups_again(&mut self, old: &Old<'_>) -> Vec<(String, Vec<Tripped>)> {
+        let groups = std::mem::take(&mut self.groups);
+        let trips = groups.came(|own| {
+            let n = own.index() - old.rules.alarms.len();
+            let (name, def) = &old.made[n];
+            format!("{}/{name}/{}", old.rules.rule(def.rule).id, def.level)
+        });
+        self.open_groups();
+        trips
+    }
+
+    /// Causes that there are no longer suppress nothing; others are asked again, and keep the end
+    /// that they had.
+    fn move_causes(&mut self, old: &Old<'_>, moved: &Moved) {
+        self.causes = Causes::default();
+        self.open_causes();
+        let rules = self.rules.clone();
+        let still: HashSet<(AlarmIx, &str)> = rules
+            .suppressions
+            .iter()
+            .flat_map(|s| s.alarms.iter().map(|a| (*a, &*s.cause)))
+            .collect();
+        for s in &old.rules.suppressions {
+            for a in s.alarms.iter().filter_map(|a| moved.alarm(*a)) {
+                if !still.contains(&(a, &*s.cause)) {
+                    let m = self.at_deadline(a, self.now);
+                    self.set_suppressed(a, &s.cause, None, &m);
+                }
+            }
+        }
+        self.judge_all_causes();
     }
 
     /// The chatter guard's instants.

@@ -41,6 +41,8 @@ impl Engine {
                 .collect(),
             made: Vec::new(),
             recent: HashMap::new(),
+            causes: super::suppress::Causes::default(),
+            groups: super::first_out::Groups::default(),
             flood: super::flood::Flood::default(),
             sources: Vec::new(),
             startup: None,
@@ -73,6 +75,8 @@ impl Engine {
         engine.own_points();
         engine.open_windows();
         engine.open_instances();
+        engine.open_causes();
+        engine.open_groups();
         let stopped = restored.stopped_at.unwrap_or_else(|| {
             let last = restored.transitions.last().map(|t| t.recorded_at);
             last.or(restored.image.as_ref().map(|i| i.taken_at))
@@ -212,6 +216,7 @@ impl Engine {
             let stop = self.now.saturating_sub(downtime);
             let instant = |t: i64| stop.saturating_add(t.saturating_sub(stopped.0));
             self.restore_judges(&image.judges, &instant);
+            self.restore_trips(&image.trips);
         }
         let (mut overdue, mut raised) = (Vec::new(), Vec::new());
         for s in saved {
@@ -284,7 +289,7 @@ impl Engine {
         {
             return Some(self.add_part(part));
         }
-        if let Some(a) = self.find_chatter(name) {
+        if let Some(a) = self.find_chatter(name).or_else(|| self.find_group(name)) {
             return Some(a);
         }
         self.find_standing(name)

@@ -119,6 +119,7 @@ impl Engine {
             };
             self.feed(p, &r, q, &m);
             self.judge_witnesses(p, time);
+            self.judge_causes(p, &m);
         }
         let point = &mut self.points[p.index()];
         if q.is_good() {
@@ -245,6 +246,7 @@ impl Engine {
             self.blind_levels(p, &m);
             self.feed_loss(p, Quality::BadStale, &m);
             self.judge_witnesses(p, m.start.0);
+            self.judge_causes(p, &m);
         }
         for i in self.others(p) {
             let a = AlarmIx(i);

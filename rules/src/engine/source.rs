@@ -43,6 +43,7 @@ impl Engine {
             self.blind_levels(p, &m);
             self.feed_loss(p, e.quality, &m);
             self.judge_witnesses(p, m.start.0);
+            self.judge_causes(p, &m);
         }
         self.count_unheard();
         let m = self.at_source(e.quality);
@@ -85,6 +86,12 @@ impl Engine {
         AlarmIx((self.rules.alarms.len() + n) as u32)
     }
 
+    /// The place of the next alarm that is made.
+    #[allow(clippy::cast_possible_truncation)] // a process has few of them
+    pub(super) fn next_made(&self) -> u32 {
+        self.made.len() as u32
+    }
+
     /// One more alarm than the rules have.
     pub(super) fn make(&mut self, name: Arc<str>, def: AlarmDef) -> AlarmIx {
         self.made.push((name, def));
@@ -92,14 +99,13 @@ impl Engine {
         self.made_ix(self.made.len() - 1)
     }
 
-    #[allow(clippy::cast_possible_truncation)] // a process has few parts
     pub(super) fn add_part(&mut self, part: &str) -> AlarmIx {
         if let Some(there) = self.part(part) {
             return there;
         }
         let def = AlarmDef {
             rule: self.rules.system,
-            subject: Subject::Part(self.made.len() as u32),
+            subject: Subject::Part(self.next_made()),
             level: Level::On,
             // Single alarms of what is missing, or came, have their own priority.
             priority: match part {

@@ -358,7 +358,7 @@ impl Engine {
         }
     }
 
-    fn witnessed(&self, p: PointIx, uncertain_too: bool) -> Option<f64> {
+    pub(super) fn witnessed(&self, p: PointIx, uncertain_too: bool) -> Option<f64> {
         let point = &self.points[p.index()];
         let f = point.flags;
         let usable = point.quality.is_good() || (uncertain_too && !point.quality.is_bad());

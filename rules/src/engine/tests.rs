@@ -12,6 +12,7 @@ mod restart;
 mod short_way;
 mod signal;
 mod stuck;
+mod suppress;
 
 use std::time::Duration;
 

@@ -49,8 +49,12 @@ pub(super) fn read<'t>(
             None
         }
     };
-    let select = keys.table("select", "{ class = \"tank_level\" }", f);
-    if select.is_none() {
+    // A trip group is one of alarms, not of points.
+    let select = match kind {
+        Kind::FirstOut => None,
+        _ => keys.table("select", "{ class = \"tank_level\" }", f),
+    };
+    if select.is_none() && kind != Kind::FirstOut {
         missing(keys, "select", "`select = { class = \"tank_level\" }`", f);
     }
     let select = select.map(|s| Selector::read(s, f));
@@ -91,7 +95,7 @@ pub(super) fn read<'t>(
     let mut rule = rule;
     // What judges the signal itself has no guard, and takes no key that would mean nothing.
     rule.chatter = match kind {
-        Kind::Stale | Kind::Stuck | Kind::Quality => None,
+        Kind::Stale | Kind::Stuck | Kind::Quality | Kind::FirstOut => None,
         _ => chatter(keys, f),
     };
     let head = Head {
@@ -100,11 +104,11 @@ pub(super) fn read<'t>(
         priority: keys.priority("priority", f),
         // `stale` has `after`; a delay beside it would be read and mean nothing.
         on_delay: match kind {
-            Kind::Stale => None,
+            Kind::Stale | Kind::FirstOut => None,
             _ => keys.duration_ns("on_delay", f).map(|d| d.0),
         },
         off_delay: match kind {
-            Kind::Stale => None,
+            Kind::Stale | Kind::FirstOut => None,
             _ => keys.duration_ns("off_delay", f).map(|d| d.0),
         },
     };
@@ -198,6 +202,14 @@ impl Head<'_> {
     /// Points that it judges: those that are not merely planned.
     pub(super) fn subjects(&self, site: &Site<'_>, f: &mut Faults<'_>) -> Vec<PointIx> {
         let mut points = self.points(site, f);
+        points.retain(|p| site.table.point(*p).life != Life::Planned);
+        points
+    }
+
+    /// The same, where the fault of a selector that selects nothing is told elsewhere.
+    pub(super) fn quiet_subjects(&self, site: &Site<'_>) -> Vec<PointIx> {
+        let select = self.select.as_ref();
+        let mut points = select.map(|s| s.matching(site.table)).unwrap_or_default();
         points.retain(|p| site.table.point(*p).life != Life::Planned);
         points
     }

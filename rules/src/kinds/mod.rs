@@ -12,6 +12,7 @@ mod deviation;
 mod discrepancy;
 mod discrete;
 mod expression;
+pub(crate) mod first_out;
 mod geometry;
 mod head;
 mod held;
@@ -28,6 +29,7 @@ mod redundant;
 pub(crate) mod reference;
 mod stale;
 mod stuck;
+pub(crate) mod suppress;
 mod time_to_limit;
 #[cfg(test)]
 mod trial;
@@ -188,6 +190,7 @@ const KINDS: &[(Kind, Read)] = &[
     (Kind::Redundant, redundant::read),
     (Kind::Vote, vote::read),
     (Kind::Aggregate, aggregate::read),
+    (Kind::FirstOut, first_out::read),
 ];
 
 /// Every kind that a file may hold.
@@ -203,7 +206,10 @@ pub(crate) fn read(
     f: &mut Faults<'_>,
     b: &mut Builder<'_>,
 ) -> Option<(String, Span)> {
-    let (head, id) = head::read(kind, &mut keys, site, f);
+    let (mut head, id) = head::read(kind, &mut keys, site, f);
+    if kind != Kind::FirstOut {
+        suppress::read(&mut head, &mut keys, site, f, b);
+    }
     if let Some((_, read)) = KINDS.iter().find(|(k, _)| *k == kind) {
         read(head, keys, site, f, b);
     }

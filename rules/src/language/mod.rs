@@ -29,9 +29,13 @@ pub use crate::kinds::Provenance;
 pub(crate) use approval::Override;
 pub use approval::{Approval, sign_override};
 pub(crate) use expression::Names;
+pub(crate) use expression::Wanted;
 pub(crate) use nearest::nearest;
-pub(crate) use ruleset::{Builder, Derived, default_priority, plain, table_limit};
-pub(crate) use select::Selector;
+pub(crate) use ruleset::{
+    Builder, Derived, SuppressedBy, Suppression, TripGroup, default_priority, plain, plain_part,
+    table_limit,
+};
+pub(crate) use select::{Selector, glob};
 pub(crate) use standards::{Standards, Substance};
 pub(crate) use text::{Faults, Keys, duration, number_in, wrong_type};
 
@@ -100,7 +104,16 @@ pub fn compile_signed(
     }
     kinds::hold_the_table(table, |p| builder.covered(p, Kind::Level), &mut all);
     let refused = all.iter().any(|d| d.severity == Severity::Error);
-    ((!refused).then(|| builder.finish()), all)
+    if refused {
+        return (None, all);
+    }
+    let suppress = std::mem::take(&mut builder.suppress);
+    let groups = std::mem::take(&mut builder.first_out);
+    let mut set = builder.finish();
+    set.suppressions = kinds::suppress::resolve(&suppress, &set, table, &mut all);
+    set.groups = kinds::first_out::resolve(&groups, &set, table, &mut all);
+    let refused = all.iter().any(|d| d.severity == Severity::Error);
+    ((!refused).then_some(set), all)
 }
 
 fn read_file(

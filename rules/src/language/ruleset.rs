@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::expression::Expression;
 use crate::alarm::Level;
-use crate::kinds::{Provenance, Settings};
+use crate::kinds::{Provenance, Settings, first_out, suppress};
 
 /// What a rule judges by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -153,6 +153,8 @@ pub struct Rule {
     pub classes: Vec<QualityClass>,
     /// Kind `stuck`.
     pub stuck: Option<StuckSettings>,
+    /// What suppresses its alarms, as it stands in the file.
+    pub suppress: Arc<str>,
     /// The chatter guard; none: switched off.
     pub chatter: Option<Chatter>,
 }
@@ -282,6 +284,32 @@ pub(crate) struct Instance {
     pub(crate) unit: Arc<str>,
 }
 
+/// A cause for which alarms are by design not annunciated.
+#[derive(Debug, Clone)]
+pub(crate) struct Suppression {
+    pub(crate) alarms: Box<[AlarmIx]>,
+    pub(crate) cause: Arc<str>,
+    /// It ends after this long though its cause goes on.
+    pub(crate) max_ns: i64,
+    pub(crate) by: SuppressedBy,
+}
+
+/// Alarms of which it is told which came first.
+#[derive(Debug, Clone)]
+pub(crate) struct TripGroup {
+    pub(crate) rule: RuleIx,
+    pub(crate) name: Arc<str>,
+    pub(crate) priority: Priority,
+    pub(crate) members: Box<[AlarmIx]>,
+}
+
+/// What makes a cause true.
+#[derive(Debug, Clone)]
+pub(crate) enum SuppressedBy {
+    While(Arc<Expression>),
+    Alarm(AlarmIx),
+}
+
 /// An instance before its alarms have their places.
 pub(crate) struct Derived {
     pub(crate) rule: RuleIx,
@@ -300,6 +328,8 @@ pub struct RuleSet {
     pub(crate) points: Vec<PointAlarms>,
     /// In the order of their alarms.
     pub(crate) instances: Vec<Instance>,
+    pub(crate) suppressions: Vec<Suppression>,
+    pub(crate) groups: Vec<TripGroup>,
     /// `source/<id>/loss_of_view` of each source.
     pub(crate) sources: Vec<AlarmIx>,
     /// Rule of the built-in system alarms.
@@ -431,6 +461,7 @@ impl RuleSet {
                 text.push_str(word);
             }
         }
+        text.push_str(&rule.suppress);
         if let Some(s) = &rule.stuck {
             let witness = match def.subject {
                 Subject::Point(p) => s.witnesses.get(&p),
@@ -523,6 +554,8 @@ pub(crate) struct Builder<'a> {
     rules: Vec<Rule>,
     by_point: BTreeMap<PointIx, Vec<AlarmDef>>,
     derived: Vec<Derived>,
+    pub(crate) suppress: Vec<suppress::Pending>,
+    pub(crate) first_out: Vec<first_out::Pending>,
 }
 
 impl<'a> Builder<'a> {
@@ -532,6 +565,8 @@ impl<'a> Builder<'a> {
             rules: Vec::new(),
             by_point: BTreeMap::new(),
             derived: Vec::new(),
+            suppress: Vec::new(),
+            first_out: Vec::new(),
         }
     }
 
@@ -551,6 +586,10 @@ impl<'a> Builder<'a> {
             self.alarm(d.subject, a);
         }
         self.derived.push(d);
+    }
+
+    pub(crate) fn suppress(&mut self, p: suppress::Pending) {
+        self.suppress.push(p);
     }
 
     pub(crate) fn covered(&self, point: PointIx, kind: Kind) -> bool {
@@ -622,6 +661,8 @@ impl<'a> Builder<'a> {
             alarms,
             points,
             instances,
+            suppressions: Vec::new(),
+            groups: Vec::new(),
             sources,
             system: system_rule,
         }
@@ -752,6 +793,7 @@ impl Rule {
             confirm: false,
             safety: None,
             trip: false,
+            suppress: "".into(),
             classes: Vec::new(),
             stuck: None,
             chatter: Some(Chatter::default()),
@@ -776,6 +818,20 @@ pub(crate) fn plain(
         deadband: 0.0,
         on_delay_ns,
         off_delay_ns,
+    }
+}
+
+/// An alarm of something that is no point.
+pub(crate) fn plain_part(rule: RuleIx, subject: Subject) -> AlarmDef {
+    AlarmDef {
+        rule,
+        subject,
+        level: Level::On,
+        priority: Priority::MEDIUM,
+        limit: None,
+        deadband: 0.0,
+        on_delay_ns: 0,
+        off_delay_ns: 0,
     }
 }
 

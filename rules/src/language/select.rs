@@ -64,13 +64,15 @@ impl<'t> Selector<'t> {
             && is(&self.area, &p.area)
     }
 
+    /// The points, in the order of the table, be there any or none.
+    pub(crate) fn matching(&self, table: &PointTable) -> Vec<PointIx> {
+        let found = table.iter().filter(|(_, p)| self.matches(p));
+        found.map(|(ix, _)| ix).collect()
+    }
+
     /// The points, in the order of the table; none is a fault.
     pub(crate) fn points(&self, table: &PointTable, f: &mut Faults<'_>) -> Vec<PointIx> {
-        let found: Vec<PointIx> = table
-            .iter()
-            .filter(|(_, p)| self.matches(p))
-            .map(|(ix, _)| ix)
-            .collect();
+        let found = self.matching(table);
         if found.is_empty() {
             let (span, hint) = self.why_nothing(table);
             f.add("E306", span, "no point matches", hint);
@@ -121,7 +123,7 @@ impl<'t> Selector<'t> {
 }
 
 /// `*` any letters, `?` one.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let p: Vec<char> = pattern.chars().collect();
     let t: Vec<char> = text.chars().collect();
     let (mut i, mut j) = (0, 0);

@@ -338,7 +338,7 @@ select = { class = \"flow\" }
 on_delay = \"5s\"
 ",
         &[
-            "E301 5:1 [on_delay] unknown key `on_delay` | known here: id, select, guidance, text, realarm, latch, confirm, priority, after",
+            "E301 5:1 [on_delay] unknown key `on_delay` | known here: id, select, guidance, text, realarm, latch, confirm, priority, suppress, after",
         ],
     );
 }

@@ -186,6 +186,31 @@ impl<'t, 'i> Keys<'t, 'i> {
         None
     }
 
+    /// A list of tables.
+    pub(crate) fn tables(
+        &mut self,
+        key: &'static str,
+        like: &str,
+        f: &mut Faults<'_>,
+    ) -> Vec<Keys<'t, 'i>> {
+        let Some(v) = self.raw(key) else {
+            return Vec::new();
+        };
+        let wanted = format!("a list of tables, like `{key} = [{like}]`");
+        let DeValue::Array(items) = v.get_ref() else {
+            wrong_type(f, key, v, &wanted);
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for item in items {
+            match item.get_ref().as_table() {
+                Some(t) => out.push(Keys::new(t, item.span())),
+                None => wrong_type(f, key, item, &wanted),
+            }
+        }
+        out
+    }
+
     /// One of these words.
     pub(crate) fn word<T: Copy>(
         &mut self,

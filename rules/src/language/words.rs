@@ -55,6 +55,8 @@ pub(crate) fn sentence(
             _ => format!("数据源 {id} 通信中断"),
         },
         About::Part(STARTUP) => "启动后仍有测点没有数据".to_owned(),
+        // What came first stands in the words beside it.
+        About::Part(group) if rule.kind == Kind::FirstOut => format!("联锁组 {group}"),
         About::Part(FLOOD) => "报警泛滥".to_owned(),
         About::Part(part) => match part.strip_prefix("plan/") {
             Some(owner) => format!("网关 {owner} 与中心配置不一致"),

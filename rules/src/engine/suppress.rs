@@ -1,0 +1,93 @@
+//! Suppression by design, as rules ask for it (section 2, row 13; 8.14, 8.21): conditions and
+//! alarms that are causes, and what follows when one becomes true or is true no longer.
+//!
+//! A cause is judged on Good input alone: an Unknown cause never suppresses. Read first:
+//! [`Engine::judge_causes`].
+
+use std::collections::HashMap;
+
+use davy_points::{PointIx, Timestamp};
+
+use super::{Engine, Moment};
+use crate::alarm::Eval;
+use crate::language::{AlarmIx, Kleene, SuppressedBy};
+
+/// Which causes hang on what. Looked up, never walked.
+#[derive(Debug, Default)]
+pub(super) struct Causes {
+    of_point: HashMap<PointIx, Vec<usize>>,
+    of_alarm: HashMap<AlarmIx, Vec<usize>>,
+    /// By cause: until when it suppresses, while it is true.
+    until: Vec<Option<Timestamp>>,
+}
+
+impl Engine {
+    pub(super) fn open_causes(&mut self) {
+        let rules = self.rules.clone();
+        self.causes.until = vec![None; rules.suppressions.len()];
+        for (n, s) in rules.suppressions.iter().enumerate() {
+            match &s.by {
+                SuppressedBy::While(e) => {
+                    for p in e.inputs() {
+                        self.causes.of_point.entry(*p).or_default().push(n);
+                        self.points[p.index()].flags.windowed = true;
+                    }
+                }
+                SuppressedBy::Alarm(a) => self.causes.of_alarm.entry(*a).or_default().push(n),
+            }
+        }
+    }
+
+    /// The causes that read a point, after what it says has changed.
+    pub(super) fn judge_causes(&mut self, p: PointIx, m: &Moment) {
+        let Some(causes) = self.causes.of_point.get(&p) else {
+            return;
+        };
+        for n in causes.clone() {
+            self.judge_cause(n, m);
+        }
+    }
+
+    /// The causes that an alarm is, after it changed. Cycles are refused when rules are read.
+    pub(super) fn judge_causes_of(&mut self, a: AlarmIx, m: &Moment) {
+        let Some(causes) = self.causes.of_alarm.get(&a) else {
+            return;
+        };
+        for n in causes.clone() {
+            self.judge_cause(n, m);
+        }
+    }
+
+    /// All of them, where what they are has changed.
+    pub(super) fn judge_all_causes(&mut self) {
+        for n in 0..self.rules.suppressions.len() {
+            if let Some(first) = self.rules.suppressions[n].alarms.first() {
+                let m = self.at_deadline(*first, self.now);
+                self.judge_cause(n, &m);
+            }
+        }
+    }
+
+    fn judge_cause(&mut self, n: usize, m: &Moment) {
+        let rules = self.rules.clone();
+        let s = &rules.suppressions[n];
+        let holds = match &s.by {
+            SuppressedBy::While(e) => e.judge(&|p| self.witnessed(p, false)) == Kleene::True,
+            SuppressedBy::Alarm(a) => {
+                let state = &self.alarms[a.index()];
+                state.is_active() && state.eval() == Eval::Known
+            }
+        };
+        let until = match (holds, self.causes.until[n]) {
+            (true, Some(until)) => Some(until),
+            // 8.14: its maximum counts from when it became true.
+            (true, None) => Some(Timestamp(m.wall.0.saturating_add(s.max_ns))),
+            (false, None) => return,
+            (false, Some(_)) => None,
+        };
+        self.causes.until[n] = until;
+        for a in &s.alarms {
+            self.set_suppressed(*a, &s.cause, until, m);
+        }
+    }
+}
