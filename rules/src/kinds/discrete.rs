@@ -100,6 +100,8 @@ impl Judge for Contact {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use crate::kinds::trial::{compiled, refused};
     use crate::proof::plant;
     use crate::proof::script::check;
@@ -207,6 +209,120 @@ mod tests {
             "4s quality/XS-1/bad NORMAL>UNACK condition
              6s di/XS-1/on NORMAL>UNACK condition assumed unknown",
         );
+    }
+
+    /// Section 4: a trip is latched, whatever `latch` says: a person resets it.
+    #[test]
+    fn a_trip_latches() {
+        check(
+            contact("trip = true\nlatch = false"),
+            "0s XS-1=0
+             1s XS-1=1
+             2s XS-1=0
+             3s ack di/XS-1/on
+             4s reset di/XS-1/on",
+            "1s di/XS-1/on NORMAL>UNACK condition
+             2s di/XS-1/on UNACK>LATCH_UNACK returned
+             3s di/XS-1/on LATCH_UNACK>LATCH_ACK ack
+             4s di/XS-1/on LATCH_ACK>NORMAL reset",
+        );
+    }
+
+    /// A text is no state of a contact, however good it is.
+    #[test]
+    fn a_text_is_unknown() {
+        let (table, rules) = contact("");
+        let mut rig = crate::proof::script::Rig::new(table, rules);
+        rig.run("0s XS-1=1");
+        let now = davy_points::Timestamp(crate::proof::script::BASE + 1_000_000_000);
+        rig.give(
+            1_000_000_000,
+            crate::engine::Input::Sample(davy_points::Sample {
+                point: rig.table.find("XS-1").expect("it is there"),
+                value: davy_points::Value::Text("open".into()),
+                quality: davy_points::Quality::Good,
+                source_time: now,
+                offset_ns: 0,
+                uncertainty_ns: 0,
+                arrival_time: now,
+                seq: 2,
+            }),
+        );
+        rig.run("2s XS-1=0");
+        assert_eq!(
+            rig.lines(),
+            [
+                "0s di/XS-1/on NORMAL>UNACK condition",
+                "1s di/XS-1/on UNACK>UNACK quality unknown",
+                "2s di/XS-1/on UNACK>UNACK quality",
+                "2s di/XS-1/on UNACK>RTN_UNACK returned",
+            ]
+        );
+    }
+
+    /// What a debounce means, by the clock, sample by sample: when a trip is raised and returned.
+    fn naive(samples: &[(i64, &str)], debounce: i64) -> Vec<String> {
+        let mut out = Vec::new();
+        let (mut pending, mut active, mut leaving) = (None::<i64>, false, None::<i64>);
+        for (t, said) in samples {
+            if let Some(start) = pending.filter(|start| start + debounce <= *t) {
+                out.push(format!("{}s condition", start + debounce));
+                (pending, active) = (None, true);
+            }
+            match *said {
+                "1" | "1 uncertain" if active => leaving = None,
+                "1" | "1 uncertain" if debounce == 0 => {
+                    out.push(format!("{t}s condition"));
+                    active = true;
+                }
+                "1" | "1 uncertain" => pending = pending.or(Some(*t)),
+                "0" => {
+                    pending = None;
+                    let since = leaving.unwrap_or(*t);
+                    leaving = active.then_some(since);
+                    if active && *t >= since + debounce {
+                        out.push(format!("{t}s returned"));
+                        (active, leaving) = (false, None);
+                    }
+                }
+                _ => leaving = None,
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        /// A trip is raised and returned when that says so, through gaps, Bad and Uncertain.
+        #[test]
+        fn a_debounce_goes_by_the_clock(
+            steps in prop::collection::vec(
+                (1_i64..5, prop::sample::select(vec!["0", "0", "1", "1", "1 uncertain", "0 uncertain", "none bad"])),
+                1..60,
+            ),
+            debounce in 0_i64..6,
+        ) {
+            let mut t = 0;
+            let mut samples = Vec::new();
+            let mut script = String::new();
+            for (dt, said) in steps {
+                t += dt;
+                samples.push((t, said));
+                script.push_str(&format!("{t}s XS-1={said}\n"));
+            }
+            let (table, rules) = contact(&format!("trip = true\ndebounce = \"{debounce}s\""));
+            let mut rig = crate::proof::script::Rig::new(table, rules);
+            rig.run(&script);
+            let ours = rig.lines().into_iter().filter(|l| l.contains(" di/XS-1/on "));
+            let changes: Vec<String> = ours
+                .filter_map(|l| {
+                    let words: Vec<&str> = l.split(' ').collect();
+                    let change = matches!(words[3], "condition" | "returned");
+                    change.then(|| format!("{} {}", words[0], words[3]))
+                })
+                .collect();
+            prop_assert_eq!(changes, naive(&samples, debounce), "{}", script);
+        }
     }
 
     #[test]
