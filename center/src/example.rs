@@ -52,6 +52,7 @@ pub(crate) fn plan() -> Plan {
         site: "s1".into(),
         name: "示例罐区".into(),
         zone: "Asia/Shanghai".into(),
+        approval_key: None,
         hazards: vec![
             HazardPlan {
                 id: "TF".into(),

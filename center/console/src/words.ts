@@ -246,6 +246,7 @@ export const WORDS = {
   'np.muted': ['本台不发声', 'This console is mute'],
   'np.stale': ['数据中断', 'No data'],
   'np.bad': ['坏值', 'Bad value'],
+  'np.vote_degraded': ['表决降级', 'Vote degraded'],
   'np.stuck': ['卡滞', 'Stuck'],
   'np.loss_of_view': ['失去监视', 'Loss of view'],
   'np.gateway': ['网关', 'Gateway'],

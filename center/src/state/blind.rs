@@ -23,6 +23,7 @@ pub(crate) enum Kind {
     Stuck,
     Stale,
     Bad,
+    VoteDegraded,
     Unknown,
     Journal,
     PlanDiffers,
@@ -180,6 +181,7 @@ impl<'a> Build<'a> {
             (_, Level::LossOfView) => Kind::LossOfView,
             ("stale", _) | (_, Level::Stale) => Kind::Stale,
             ("stuck", _) => Kind::Stuck,
+            ("vote", Level::Bad) => Kind::VoteDegraded,
             ("quality", _) | (_, Level::Bad) => Kind::Bad,
             ("system", _) if t.alarm.starts_with("system/plan/") => Kind::PlanDiffers,
             ("system", _)
@@ -204,7 +206,10 @@ impl<'a> Build<'a> {
             self.over(item, |p, _| p.source == source);
             return;
         }
-        self.covered.insert(t.tag.clone());
+        // What a rule over several points lacks need not be the point that it is about.
+        if matches!(&*t.kind, "level" | "stale" | "stuck" | "quality" | "source") {
+            self.covered.insert(t.tag.clone());
+        }
         self.push_alarm(kind, t, None);
     }
 

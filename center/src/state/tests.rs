@@ -137,6 +137,11 @@ fn every_way_of_not_protecting_is_in_the_list_with_its_deadline() {
         (alarm("stuck", "LT-101", Level::On, 1), Kind::Stuck, None),
         (alarm("quality", "LT-101", Level::Bad, 1), Kind::Bad, None),
         (
+            alarm("vote", "LT-101", Level::Bad, 1),
+            Kind::VoteDegraded,
+            None,
+        ),
+        (
             alarm("level", "LT-101", Level::LossOfView, 1),
             Kind::LossOfView,
             None,
