@@ -101,10 +101,10 @@ impl Engine {
     /// A reading of a point, or its loss, to every rule that reads it; then each says what it
     /// makes of it.
     pub(super) fn feed(&mut self, p: PointIx, r: &Reading, q: Quality, m: &Moment) {
-        let Some(watchers) = self.watchers.get(&p) else {
+        // Taken out and put back: what follows from a finding feeds no point.
+        let Some(watchers) = self.watchers.get_mut(&p).map(std::mem::take) else {
             return;
         };
-        let watchers = watchers.clone();
         for (n, slot) in &watchers {
             let usable = self.usable(*n, r, q);
             let d = &mut self.derived[*n];
@@ -116,13 +116,14 @@ impl Engine {
             d.judge.take(*slot, &usable);
         }
         let mut last = None;
-        for (n, _) in watchers {
+        for (n, _) in &watchers {
             // A point in two places of one rule is judged once.
-            if last != Some(n) {
-                self.evaluate(n, m, q.is_good());
-                last = Some(n);
+            if last != Some(*n) {
+                self.evaluate(*n, m, q.is_good());
+                last = Some(*n);
             }
         }
+        self.watchers.insert(p, watchers);
     }
 
     /// 8.5: under `use_value` a finite Bad value has the one-sided meaning of Uncertain.
