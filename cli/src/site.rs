@@ -96,7 +96,10 @@ fn sign(dir: &Path, which: &str) -> End {
     let Some(plan) = loaded.plan else {
         let color = std::io::stderr().is_terminal();
         eprint!("{}", check::render(&loaded.faults, &loaded.texts, color));
-        eprintln!("{}: nothing was signed. Mend the faults above first.", dir.display());
+        eprintln!(
+            "{}: nothing was signed. Mend the faults above first.",
+            dir.display()
+        );
         return End::Unusable;
     };
     match sign_override(&plan.rule_files, &approval(&plan), which) {
