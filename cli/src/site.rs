@@ -86,7 +86,7 @@ pub(crate) fn load_quietly(dir: &Path) -> Result<(Site, Vec<(PathBuf, String)>),
 }
 
 /// The key that overrides of caps are signed with.
-fn approval(plan: &Plan) -> Approval {
+pub(crate) fn approval(plan: &Plan) -> Approval {
     Approval::new(plan.approval_key.as_ref().map(|k| k.0.as_slice()))
 }
 

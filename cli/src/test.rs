@@ -47,6 +47,7 @@ pub(crate) fn run(site: &site::Site) -> Report {
         tests: &site.plan.test_files,
         points: &site.plan.points,
         guidance: &guidance,
+        approval: &site::approval(&site.plan),
     }
     .run()
 }
@@ -314,6 +315,7 @@ expect = """
             tests: &tests,
             points: &davy_points::PointTable::new(),
             guidance: &[],
+            approval: &davy_rules::language::Approval::default(),
         }
         .run();
         (report, [rules, tests].concat())

@@ -23,7 +23,9 @@ use super::state::{AlarmState, NEVER, PointState, SourceState};
 use super::stuck::{StuckState, WitnessState};
 use super::suppress::Causes;
 use super::timers::Deadline;
-use crate::language::{AlarmDef, AlarmIx, Kind, RuleSet, Subject, compile, ns, order};
+use crate::language::{
+    AlarmDef, AlarmIx, Approval, Kind, RuleSet, Subject, compile_signed, ns, order,
+};
 
 /// Rules and points to go on with. In the input log it is their texts: a replay compiles them
 /// again and judges what was judged.
@@ -47,7 +49,7 @@ struct Texts {
 }
 
 impl Reload {
-    /// Compiles the rules of a site against its points, as [`compile`] does. `Some` exactly where
+    /// Compiles the rules of a site against its points, as [`compile_signed`] does. `Some` exactly where
     /// nothing is an error.
     #[must_use]
     pub fn compile(
@@ -55,8 +57,9 @@ impl Reload {
         guidance: &[String],
         table: Arc<PointTable>,
         plan_rev: Arc<str>,
+        approval: &Approval,
     ) -> (Option<Reload>, Vec<Diagnostic>) {
-        let (rules, faults) = compile(files, &table, guidance);
+        let (rules, faults) = compile_signed(files, &table, guidance, approval);
         let reload = rules.map(|rules| Reload {
             texts: Arc::new(Texts {
                 files: files
@@ -134,8 +137,13 @@ impl<'de> Deserialize<'de> for Reload {
             .into_iter()
             .map(|(path, text)| (path.into(), text))
             .collect();
-        let (reload, faults) =
-            Reload::compile(&files, &texts.guidance, Arc::new(table), texts.plan_rev);
+        let (reload, faults) = Reload::compile(
+            &files,
+            &texts.guidance,
+            Arc::new(table),
+            texts.plan_rev,
+            &Approval::verified(),
+        );
         reload.ok_or_else(|| {
             let first = faults.iter().find(|d| d.severity == Severity::Error);
             D::Error::custom(first.map_or("the rules do not compile", |d| &d.message))

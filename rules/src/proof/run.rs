@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use davy_points::{
     Binding, Diagnostic, ModbusType, Mono, NoData, PointDef, PointIx, PointTable, Quality, Sample,
-    SourceDef, SourceEvent, Span, Timestamp, Value,
+    Severity, SourceDef, SourceEvent, Span, Timestamp, Value,
 };
 
 use super::coverage::{Coverage, Seen, Watch, given};
@@ -22,7 +22,7 @@ use super::testfile::{self, Edit, Step, Test, Wanted, What};
 use super::timeline::{Row, align};
 use crate::alarm::{Command, CommandResult, Outcome, Rejection, Transition, VERSION, Verb};
 use crate::engine::{Engine, EngineImage, Envelope, Identity, Input, Output, Reload, Restored};
-use crate::language::{RuleSet, compile};
+use crate::language::{Approval, RuleSet, compile_signed};
 
 /// Wall time of second 0: noon UTC, an ordinary day.
 const ZERO: i64 = 1_767_700_800_000_000_000;
@@ -46,6 +46,8 @@ pub struct Suite<'a> {
     pub points: &'a PointTable,
     /// Names of guidance pages, without `.md`.
     pub guidance: &'a [String],
+    /// The key that overrides of caps are signed with.
+    pub approval: &'a Approval,
 }
 
 /// What the tests showed.
@@ -126,9 +128,10 @@ impl Suite<'_> {
         table: &PointTable,
         faults: &mut Vec<Diagnostic>,
     ) -> Option<Arc<RuleSet>> {
-        let (rules, found) = compile(files, table, self.guidance);
+        let (rules, found) = compile_signed(files, table, self.guidance, self.approval);
         for d in found {
-            if !faults.contains(&d) {
+            // Warnings about rules are `davy check`'s to tell.
+            if d.severity == Severity::Error && !faults.contains(&d) {
                 faults.push(d);
             }
         }
@@ -147,7 +150,7 @@ impl Suite<'_> {
         let base = test.table.as_ref().unwrap_or(self.points);
         let table = Arc::new(apart(base, &tags));
         self.names_alarms(file, test, rules, &table, report)?;
-        let run = Run::new(rules.clone(), table, self.guidance);
+        let run = Run::new(rules.clone(), table, self.guidance, self.approval);
         let (actual, reloads) = match run.play(test, self.rules, seen) {
             Ok(done) => done,
             Err((span, message)) => {
@@ -333,6 +336,7 @@ struct Run<'a> {
     rules: Arc<RuleSet>,
     table: Arc<PointTable>,
     guidance: &'a [String],
+    approval: &'a Approval,
     engine: Engine,
     transitions: Vec<Transition>,
     actual: Vec<String>,
@@ -361,12 +365,18 @@ enum Coming<'t> {
 type Done = (Vec<String>, Vec<Arc<RuleSet>>);
 
 impl<'a> Run<'a> {
-    fn new(rules: Arc<RuleSet>, table: Arc<PointTable>, guidance: &'a [String]) -> Run<'a> {
+    fn new(
+        rules: Arc<RuleSet>,
+        table: Arc<PointTable>,
+        guidance: &'a [String],
+        approval: &'a Approval,
+    ) -> Run<'a> {
         let engine = start(&rules, &table, Restored::default(), ZERO);
         Run {
             rules,
             table,
             guidance,
+            approval,
             engine,
             transitions: Vec::new(),
             actual: Vec::new(),
@@ -590,11 +600,14 @@ impl<'a> Run<'a> {
     /// Other rules from here on, as a gateway takes them while it runs.
     fn reload(&mut self, at: i64, files: &[(PathBuf, String)]) -> Result<(), String> {
         let (table, rev) = (self.table.clone(), PLAN_REV.into());
-        let (reload, found) = Reload::compile(files, self.guidance, table, rev);
+        let (reload, found) = Reload::compile(files, self.guidance, table, rev, self.approval);
         let Some(reload) = reload else {
-            let first = found.first().map_or(String::new(), |d| {
-                format!("{}: {}: {}", d.file.display(), d.code, d.message)
-            });
+            let first = found
+                .iter()
+                .find(|d| d.severity == Severity::Error)
+                .map_or(String::new(), |d| {
+                    format!("{}: {}: {}", d.file.display(), d.code, d.message)
+                });
             return Err(format!("the rules do not compile after it: {first}"));
         };
         self.rules = reload.rules().clone();

@@ -147,7 +147,13 @@ impl Rig {
     /// What a `reload` or `restart` goes on with.
     pub(crate) fn edit(&mut self, table: PointTable, rules: &str) {
         let files = [("rules/a.toml".into(), format!("schema = 1\n{rules}"))];
-        let (next, faults) = Reload::compile(&files, &[], table.into(), "fedcba9876543210".into());
+        let (next, faults) = Reload::compile(
+            &files,
+            &[],
+            table.into(),
+            "fedcba9876543210".into(),
+            &crate::language::Approval::default(),
+        );
         assert_eq!(faults, []);
         self.next = next;
     }

@@ -23,6 +23,7 @@ fn run(tests: &str) -> Report {
         )],
         points: &points,
         guidance: &[],
+        approval: &crate::language::Approval::default(),
     }
     .run()
 }
