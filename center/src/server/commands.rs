@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use davy_points::Timestamp;
-use davy_rules::alarm::{Command, VERSION, Verb};
+use davy_rules::alarm::{Command, Role, VERSION, Verb};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -293,6 +293,14 @@ async fn read(body: Body) -> Result<Asked, ApiError> {
                 "shorten it",
             ));
         }
+    }
+    if let Some(role) = &asked.role
+        && Role::named(role).is_none()
+    {
+        return Err(ApiError::bad_request(
+            format!("there is no role `{role}`"),
+            "viewer, operator, engineer, supervisor or administrator",
+        ));
     }
     if asked.until.is_some() && asked.minutes.is_some() {
         return Err(ApiError::bad_request(

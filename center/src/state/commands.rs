@@ -130,11 +130,12 @@ impl Commands {
     }
 }
 
-/// An acknowledgement waits for a gateway that is away; everything else expires after 30 s
-/// (`formats.md` section 5).
+/// An acknowledgement and a confirmation say what a person has seen, of one occurrence: they wait
+/// for a gateway that is away. Everything else expires after 30 s (`formats.md` section 5): a
+/// silence that comes late would still what has been sounded again since.
 pub(crate) fn expires_at(verb: Verb, issued_at: Timestamp) -> Option<Timestamp> {
     match verb {
-        Verb::Ack => None,
+        Verb::Ack | Verb::Confirm => None,
         _ => Some(issued_at + Duration::from_secs(30)),
     }
 }

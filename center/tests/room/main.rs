@@ -3,6 +3,7 @@
 mod bad_input;
 mod broker;
 mod client;
+mod commands;
 mod console;
 #[path = "../../src/example.rs"]
 mod example;

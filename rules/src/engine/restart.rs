@@ -138,6 +138,13 @@ impl Engine {
 
     fn read_back(&mut self, mut restored: Restored, stopped: Timestamp, wall: Timestamp) {
         let doubtful = restored.wall_doubtful;
+        let told = restored
+            .transitions
+            .iter()
+            .map(|t| t.recorded_at)
+            .chain(restored.image.as_ref().map(|i| i.taken_at))
+            .max()
+            .unwrap_or(stopped);
         let mut saved: Vec<SavedAlarm> = Vec::new();
         let mut counters: HashMap<String, u32> = HashMap::new();
         if let Some(image) = &mut restored.image {
@@ -268,8 +275,8 @@ impl Engine {
                 self.end_of_on_delay(a, start, due, &m);
             }
         }
-        // A clock that was set back over the restart tells no deadline either.
-        self.settle_over(doubtful || wall < stopped);
+        // A clock that was set back since the image, or over the restart, tells no deadline either.
+        self.settle_over(doubtful || wall < stopped || told > stopped);
         for i in 0..self.sources.len() {
             let lost = self.rules.sources[i];
             let source_down = self.alarms[lost.index()].is_active();

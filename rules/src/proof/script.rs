@@ -52,6 +52,8 @@ pub(crate) struct Rig {
     origin: i64,
     /// Wall minus script time.
     wall: i64,
+    /// What the wall clock was shifted by since the last step, backwards.
+    stopped_shift: i64,
     last: i64,
 }
 
@@ -74,6 +76,7 @@ impl Rig {
             wall_doubtful: false,
             origin: 0,
             wall: BASE,
+            stopped_shift: 0,
             last: 0,
         };
         rig.drain();
@@ -196,6 +199,12 @@ impl Rig {
         self.give(at, Input::Sample(s));
     }
 
+    /// The wall clock is off by this, and nobody says so.
+    pub(crate) fn shift_wall(&mut self, by_ns: i64) {
+        self.wall += by_ns;
+        self.stopped_shift -= by_ns;
+    }
+
     pub(crate) fn command_for(&mut self, at: i64, verb: &str, occurrence: &str) {
         let verb = verb_of(verb).unwrap_or_else(|| panic!("{verb}"));
         let c = Command {
@@ -305,6 +314,7 @@ impl Rig {
             self.stored.push((tag, q));
         }
         self.log.push(e);
+        self.stopped_shift = 0;
         self.drain();
         self.last = at;
     }
@@ -322,7 +332,7 @@ impl Rig {
                 .filter(|t| t.seq > after)
                 .cloned()
                 .collect(),
-            stopped_at: Some(Timestamp(self.wall + self.last)),
+            stopped_at: Some(Timestamp(self.wall + self.stopped_shift + self.last)),
             wall_doubtful: self.wall_doubtful,
         };
         self.origin = at;
