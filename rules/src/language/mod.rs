@@ -79,7 +79,7 @@ pub fn compile_signed(
         names: &names,
         approval,
     };
-    let mut ids: Vec<(String, PathBuf, Span)> = Vec::new();
+    let mut ids = Ids::new();
     for (path, source) in files {
         let mut f = Faults {
             file: path,
@@ -121,7 +121,7 @@ fn read_file(
     site: &Site<'_>,
     f: &mut Faults<'_>,
     builder: &mut ruleset::Builder<'_>,
-    ids: &mut Vec<(String, PathBuf, Span)>,
+    ids: &mut Ids,
 ) {
     let mut keys = Keys::new(document, 0..0);
     let schema = keys.number("schema", f);
@@ -166,8 +166,11 @@ fn read_file(
     keys.finish(f);
 }
 
-fn note_id(id: String, span: Span, f: &mut Faults<'_>, ids: &mut Vec<(String, PathBuf, Span)>) {
-    if let Some((_, file, there)) = ids.iter().find(|(i, _, _)| *i == id) {
+/// Where each rule stands.
+type Ids = std::collections::BTreeMap<String, (PathBuf, Span)>;
+
+fn note_id(id: String, span: Span, f: &mut Faults<'_>, ids: &mut Ids) {
+    if let Some((file, there)) = ids.get(&id) {
         let d = f.add(
             "E304",
             span,
@@ -177,6 +180,6 @@ fn note_id(id: String, span: Span, f: &mut Faults<'_>, ids: &mut Vec<(String, Pa
         d.related
             .push((file.clone(), there.clone(), "the first one".to_owned()));
     } else {
-        ids.push((id, f.file.to_owned(), span));
+        ids.insert(id, (f.file.to_owned(), span));
     }
 }

@@ -66,6 +66,15 @@ impl<'t> Selector<'t> {
 
     /// The points, in the order of the table, be there any or none.
     pub(crate) fn matching(&self, table: &PointTable) -> Vec<PointIx> {
+        // Ten thousand rules that each name one point do not each walk the table.
+        let named = self.tag.as_ref().map(|(tag, _)| *tag);
+        if let Some(tag) = named.filter(|tag| !tag.contains(['*', '?'])) {
+            let found = table.find(tag);
+            return found
+                .filter(|ix| self.matches(table.point(*ix)))
+                .into_iter()
+                .collect();
+        }
         let found = table.iter().filter(|(_, p)| self.matches(p));
         found.map(|(ix, _)| ix).collect()
     }
@@ -124,6 +133,11 @@ impl<'t> Selector<'t> {
 
 /// `*` any letters, `?` one.
 pub(crate) fn glob(pattern: &str, text: &str) -> bool {
+    // Most do not even begin alike.
+    let literal = pattern.find(['*', '?']).unwrap_or(pattern.len());
+    if !text.as_bytes().starts_with(&pattern.as_bytes()[..literal]) {
+        return false;
+    }
     let p: Vec<char> = pattern.chars().collect();
     let t: Vec<char> = text.chars().collect();
     let (mut i, mut j) = (0, 0);

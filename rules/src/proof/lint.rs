@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use davy_points::{Binding, Diagnostic, Life, ModbusType, PointDef, PointTable, Span};
 
 use crate::alarm::Level;
-use crate::language::{AlarmDef, Kind, Page, Rule, RuleSet, Side, Subject, ns};
+use crate::language::{AlarmDef, Kind, Page, Rule, RuleSet, Side, Subject, SuppressedBy, ns};
 
 /// From the annunciation to a person's screen: the journal's fsync and MQTT. Measured at 1.8 ms
 /// (p99, poll taken off); a loaded machine and one retransmission are within this.
@@ -63,6 +63,7 @@ pub fn lint(site: &Lint<'_>) -> Vec<Diagnostic> {
             site.gap(rule, def, next, point, &mut found);
         }
     }
+    site.hidden(&mut found);
     found.into_list()
 }
 
@@ -345,6 +346,44 @@ impl Lint<'_> {
         );
     }
 
+    /// A cause that is judged by the very point it silences: the consequence may be its own cause.
+    fn hidden(&self, found: &mut Found) {
+        for s in &self.rules.suppressions {
+            for a in &s.alarms {
+                let def = self.rules.alarm(*a);
+                let Subject::Point(p) = def.subject else {
+                    continue;
+                };
+                let point = self.points.point(p);
+                let by = match &s.by {
+                    SuppressedBy::While(e) if e.inputs().contains(&p) => {
+                        format!("`{}` reads {} itself", e.text(), point.tag)
+                    }
+                    SuppressedBy::Alarm(by) if self.rules.alarm(*by).subject == def.subject => {
+                        let by = self.rules.name(self.rules.alarm(*by), self.points);
+                        format!("{by} is an alarm of the same point")
+                    }
+                    _ => continue,
+                };
+                let rule = self.rules.rule(def.rule);
+                let (file, span) = self.place(rule, def, "suppress", point);
+                found.add(
+                    None,
+                    Diagnostic::error(
+                        "L108",
+                        file,
+                        span,
+                        format!(
+                            "what suppresses {}/{}/{} can hide it: {by}",
+                            rule.id, point.tag, def.level
+                        ),
+                        "a cause that another instrument tells: a fan's contact, a valve's position",
+                    ),
+                );
+            }
+        }
+    }
+
     fn window(
         &self,
         rule: &Rule,
@@ -400,8 +439,8 @@ impl Lint<'_> {
                     .then(|| from + indent..from + line.trim_end().len())
             })
         };
-        // A window is the rule's, whatever the level.
-        let place = (key != "window")
+        // A window and a suppression are the rule's, whatever the level.
+        let place = (!matches!(key, "window" | "suppress"))
             .then(|| line_of(def.level.name()))
             .flatten()
             .or_else(|| line_of(key))
@@ -670,6 +709,36 @@ mod tests {
         let low = with(10.5, 1.0, 95.0);
         assert_eq!(low.len(), 1);
         assert!(low[0].contains("table/A/ll, 10.5 m"), "{low:?}");
+    }
+
+    #[test]
+    fn a_suppression_does_not_hide_its_own_consequence() {
+        let with = |by: &str| {
+            let rules = CLEAN.replace(
+                "guidance = \"p\"\n",
+                &format!("guidance = \"p\"\nsuppress = [{{ {by}, levels = [\"h\"], cause = \"off\", max = \"1h\" }}]\n"),
+            )
+            .replace("hh = { limit = 90", "hh = { limit = 90, priority = 2")
+            + "[[level]]\nid = \"u\"\nselect = { tag = \"LT\" }\nguidance = \"p\"\nl = { limit = 5, deadband = 1 }\n\
+               [[level]]\nid = \"f\"\nselect = { tag = \"FT\" }\nguidance = \"p\"\nl = { limit = 5, deadband = 1 }\n";
+            let told = found(&rules, PAGE, [point("LT"), point("FT")]);
+            told.into_iter()
+                .map(|t| {
+                    t.split_once("can hide it: ")
+                        .map_or(t.clone(), |t| t.1.to_owned())
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(with("while = \"FT < 5\""), [""; 0]);
+        assert_eq!(
+            with("while = \"FT < 5 && LT > 1\""),
+            ["`FT < 5 && LT > 1` reads LT itself"]
+        );
+        assert_eq!(with("alarm = \"f/FT/l\""), [""; 0]);
+        assert_eq!(
+            with("alarm = \"u/LT/l\""),
+            ["u/LT/l is an alarm of the same point"]
+        );
     }
 
     #[test]
