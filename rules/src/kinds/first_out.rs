@@ -88,7 +88,7 @@ pub(crate) fn resolve(
             if members.len() == before {
                 let all: Vec<&str> = names.iter().map(|(_, n)| n.as_str()).collect();
                 faults.push(Diagnostic::error(
-                    "E332",
+                    "E337",
                     &p.file,
                     span.clone(),
                     format!("no alarm is like \"{pattern}\""),

@@ -73,7 +73,7 @@ pub(super) fn read(
             ),
             Some((ns, span)) if *ns == 0 || *ns > MAX_NS => {
                 f.add(
-                    "E330",
+                    "E335",
                     span.clone(),
                     "`max` must be more than nothing and at most a week",
                     "what is to be silent for longer is taken out of service, with a permit",
@@ -98,7 +98,7 @@ pub(super) fn read(
                 .map(By::Alarm),
             _ => {
                 f.add(
-                    "E330",
+                    "E335",
                     span.clone(),
                     "a cause is a condition or an alarm",
                     format!("give either `while` or `alarm`, like {like}"),
@@ -212,7 +212,7 @@ pub(crate) fn resolve(
             if let (Some(a), false) = (guarded, p.is_overridden) {
                 let name = set.name(set.alarm(*a), table);
                 faults.push(Diagnostic::error(
-                    "E330",
+                    "E335",
                     &p.file,
                     p.span.clone(),
                     format!("{name} is priority 1 or a second gas step: no cause suppresses it"),
@@ -237,7 +237,7 @@ pub(crate) fn resolve(
                             set.alarms().map(|(_, a)| set.name(a, table)).collect();
                         let all: Vec<&str> = all.iter().map(String::as_str).collect();
                         faults.push(Diagnostic::error(
-                            "E330",
+                            "E335",
                             &p.file,
                             p.span.clone(),
                             format!("there is no alarm \"{name}\" at this gateway"),
@@ -269,7 +269,7 @@ pub(crate) fn resolve(
         let name = set.name(set.alarm(alarm), table);
         if let Some(p) = p {
             faults.push(Diagnostic::error(
-                "E331",
+                "E336",
                 &p.file,
                 p.span.clone(),
                 format!("{name} would be suppressed by itself, through others"),
