@@ -8,6 +8,8 @@
 //! A new kind is a file here and a line in [`KINDS`].
 
 mod aggregate;
+mod condition;
+mod count;
 mod deviation;
 mod discrepancy;
 mod discrete;
@@ -186,6 +188,7 @@ const KINDS: &[(Kind, Read)] = &[
     (Kind::MassBalance, mass_balance::read),
     (Kind::Expression, expression::read),
     (Kind::TimeToLimit, time_to_limit::read),
+    (Kind::Count, count::read),
     (Kind::Discrepancy, discrepancy::read),
     (Kind::Redundant, redundant::read),
     (Kind::Vote, vote::read),
