@@ -82,4 +82,12 @@ impl Condition {
             (None, any) => any().map_or(Said::Unknown, Said::Doubtful),
         }
     }
+
+    /// As written.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Condition::Contact(_) => "",
+            Condition::Expression(e, _) => e.text(),
+        }
+    }
 }

@@ -29,6 +29,7 @@ mod rate;
 mod redundant;
 #[cfg(test)]
 pub(crate) mod reference;
+mod sequence;
 mod stale;
 mod stuck;
 pub(crate) mod suppress;
@@ -189,6 +190,7 @@ const KINDS: &[(Kind, Read)] = &[
     (Kind::Expression, expression::read),
     (Kind::TimeToLimit, time_to_limit::read),
     (Kind::Count, count::read),
+    (Kind::Sequence, sequence::read),
     (Kind::Discrepancy, discrepancy::read),
     (Kind::Redundant, redundant::read),
     (Kind::Vote, vote::read),
