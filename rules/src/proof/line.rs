@@ -78,7 +78,8 @@ pub(crate) fn misspelt<'l>(words: &[&'l str]) -> Option<(&'l str, &'static str)>
             if named::<Verb>(verb).is_none() {
                 return Some((verb, "a verb like ack, shelve or reset"));
             }
-            if !is_alarm(alarm) {
+            // These name points.
+            if !is_alarm(alarm) && !matches!(*verb, "bypass" | "restore") {
                 return Some((alarm, "an alarm is `rule/tag/level`"));
             }
             named::<Rejection>(why).is_none().then_some((
@@ -129,6 +130,7 @@ mod tests {
             ("r/LT/h NORMAL>UNACK condition", None),
             ("r/LT/h NORMAL>UNACK condition masked unknown silent", None),
             ("ack r/LT/h rejected already_acked", None),
+            ("bypass LT-1,LT-2 rejected forbidden", None),
             ("r/LT/h NORMAL>UNAKC condition", Some("UNAKC")),
             ("r/LT/h NORMAL-UNACK condition", Some("NORMAL-UNACK")),
             ("r/LT/h NORMAL> condition", Some("NORMAL>")),

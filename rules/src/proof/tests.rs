@@ -82,6 +82,38 @@ fn commands_go_the_way_of_live_ones() {
     );
 }
 
+/// Every field of a command reaches the engine under its name on the wire.
+#[test]
+fn the_other_commands() {
+    check(
+        r#"series = { "LT-101" = "86x20" }
+           steps = [
+               { at = "3s", shelve = "tank-level/LT-101/h", for = "5s", reason = "loop check" },
+               { at = "4s", shelve = "tank-level/LT-101/h", for = "5s", reason = "again" },
+               { at = "10s", shelve = "tank-level/LT-101/hh", for = "5s", reason = "priority 1" },
+               { at = "11s", out_of_service = "tank-level/LT-101/h", for = "1h", permit = "P-7", role = "supervisor" },
+               { at = "12s", in_service = "tank-level/LT-101/h", role = "supervisor" },
+               { at = "13s", suppress = "tank-level/LT-101/h", for = "1h", cause = "fan-off", role = "supervisor" },
+               { at = "14s", unsuppress = "tank-level/LT-101/h", cause = "fan-off", role = "supervisor" },
+               { at = "15s", shelve = "tank-level/LT-101/h", for = "1m", one_shot = true, reason = "once" },
+               { at = "16s", unshelve = "tank-level/LT-101/h" },
+               { at = "17s", bypass = ["LT-101"], for = "1h", permit = "P-8" },
+           ]"#,
+        "2s tank-level/LT-101/h NORMAL>UNACK condition
+         3s tank-level/LT-101/h UNACK>SHELVED shelve silent
+         4s shelve tank-level/LT-101/h rejected already_shelved
+         8s tank-level/LT-101/h SHELVED>UNACK expired
+         10s shelve tank-level/LT-101/hh rejected not_shelvable
+         11s tank-level/LT-101/h UNACK>OUT_OF_SERVICE out_of_service silent
+         12s tank-level/LT-101/h OUT_OF_SERVICE>UNACK in_service
+         13s tank-level/LT-101/h UNACK>SUPPRESSED suppress silent
+         14s tank-level/LT-101/h SUPPRESSED>UNACK unsuppress
+         15s tank-level/LT-101/h UNACK>SHELVED shelve silent
+         16s tank-level/LT-101/h SHELVED>ACKED unshelve
+         17s bypass LT-101 rejected forbidden",
+    );
+}
+
 #[test]
 fn beyond_its_range_a_value_is_clamped_and_uncertain() {
     // It raises, it does not return, and the overlay says that nobody knows.
