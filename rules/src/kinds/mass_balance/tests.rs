@@ -295,8 +295,11 @@ fn given() -> impl Strategy<Value = Given> {
 const HOLD: i64 = 9;
 const WINDOW: i64 = 30;
 
+/// When, which input, what and whether it was Good.
+type Took = (i64, usize, Option<(f64, bool)>);
+
 /// From scratch: every pair of level readings, every stretch between any two readings.
-fn naive(all: &[(i64, usize, Option<(f64, bool)>)]) -> Option<(f64, bool, bool)> {
+fn naive(all: &[Took]) -> Option<(f64, bool, bool)> {
     let t = all.iter().map(|e| e.0).max()?;
     let newest = |slot: usize, u: i64, n: usize| {
         let of = all[..n].iter().rfind(|e| e.1 == slot && e.0 <= u)?;
