@@ -134,7 +134,7 @@ impl Watch {
         while self.to_ack.front().is_some_and(|(due, _, _)| *due <= at) {
             let (due, i, occurrence) = self.to_ack.pop_front().unwrap();
             let command = acknowledge(&occurrence, self.seq, due);
-            self.give(i, at, Input::Command(command));
+            self.give(i, at, Input::Command(Box::new(command)));
         }
         match heard {
             Heard::Source { source, up, .. } => {
@@ -150,7 +150,7 @@ impl Watch {
                 let def = self.table.point(*point);
                 let command = bypass(&def.tag, *on, self.seq, at);
                 let i = self.owner(def.source);
-                self.give(i, at, Input::Command(command));
+                self.give(i, at, Input::Command(Box::new(command)));
             }
             Heard::Reading {
                 point,

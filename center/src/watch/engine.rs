@@ -222,7 +222,7 @@ impl Run {
                     Quality::BadNotConnected
                 },
             }),
-            Seen::Command(command) => Input::Command(*command),
+            Seen::Command(command) => Input::Command(command),
             Seen::Stop => return None,
         })
     }

@@ -131,7 +131,7 @@ impl Plant {
             "actor": "值班员甲", "role": "operator", "reason": "现场确认", "issued_at": at(second),
         }))
         .expect("a command");
-        self.give(second, Input::Command(command));
+        self.give(second, Input::Command(Box::new(command)));
     }
 
     /// Occurrence of the first record of this level.

@@ -383,7 +383,7 @@ impl EngineThread {
         } else if self.engine.is_none() {
             Some(rejected(command, Rejection::UnknownOccurrence))
         } else {
-            self.input(Input::Command(command.clone()));
+            self.input(Input::Command(Box::new(command.clone())));
             let at = self.results.iter().position(|r| r.id == command.id);
             at.map(|at| self.results.swap_remove(at))
         };

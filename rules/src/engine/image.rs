@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Engine;
-use super::service::SavedOver;
+use super::deadlines::SavedOver;
 use super::state::{Edited, NEVER};
 use crate::alarm::{CommandResult, Regions, Transition, VERSION};
 use crate::language::{AlarmIx, Shade};

@@ -42,7 +42,7 @@ pub enum Input {
     /// Time has passed.
     Tick,
     /// A person wants something.
-    Command(Command),
+    Command(Box<Command>),
     /// A source came up or went down.
     SourceStatus(SourceEvent),
     /// A part of the process itself works or does not.

@@ -6,6 +6,7 @@
 
 mod chatter;
 mod command;
+mod deadlines;
 mod derived;
 mod edit;
 mod emit;

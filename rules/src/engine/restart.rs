@@ -7,8 +7,8 @@ use std::sync::Arc;
 use davy_points::{Life, Mono, PointIx, PointTable, Timestamp};
 
 use super::command::{Holder, Remembered};
+use super::deadlines::SavedOver;
 use super::image::{EngineImage, SavedAlarm};
-use super::service::SavedOver;
 use super::source::stamped_by_us;
 use super::state::{AlarmState, NEVER, Orphan, PointState};
 use super::timers::{Deadline, Timers};

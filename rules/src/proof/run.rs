@@ -537,7 +537,7 @@ impl<'a> Run<'a> {
         }
         self.asked = Some((wanted.verb, wanted.alarm.clone()));
         match serde_json::from_value::<Command>(record) {
-            Ok(command) => self.give(at, Input::Command(command)),
+            Ok(command) => self.give(at, Input::Command(Box::new(command))),
             // A gateway that cannot read a command says so too.
             Err(_) => {
                 let why = Rejection::Malformed;

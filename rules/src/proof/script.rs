@@ -211,7 +211,7 @@ impl Rig {
             occurrence: Some(occurrence.to_owned()),
             ..self.plain(at, verb)
         };
-        self.give(at, Input::Command(c));
+        self.give(at, Input::Command(Box::new(c)));
     }
 
     /// A command that lacks what it is about.
@@ -272,7 +272,7 @@ impl Rig {
                 Some(_) => panic!("{word}"),
             }
         }
-        self.give(at, Input::Command(c));
+        self.give(at, Input::Command(Box::new(c)));
     }
 
     /// Why each command was rejected, in order: its word, or `applied`.

@@ -140,29 +140,38 @@ fn what_no_alarm_has_is_unknown_and_what_is_over_is_expired() {
     let occurrence = rig.occurrence("table/LT/h");
     rig.command_for(2_000_000_000, "silence", &occurrence);
     let mut late = match rig.log.last().unwrap().input.clone() {
-        crate::engine::Input::Command(c) => c,
+        crate::engine::Input::Command(c) => *c,
         other => panic!("{other:?}"),
     };
     late.id = "late".to_owned();
     late.expires_at = Some(late.issued_at);
-    rig.give(3_000_000_000, crate::engine::Input::Command(late.clone()));
+    rig.give(
+        3_000_000_000,
+        crate::engine::Input::Command(Box::new(late.clone())),
+    );
     assert_eq!(rig.results[2].why, Some(Rejection::Expired));
     // The last instant is still in time.
     late.id = "just".to_owned();
     late.expires_at = Some(davy_points::Timestamp(
         crate::proof::script::BASE + 3_500_000_000,
     ));
-    rig.give(3_500_000_000, crate::engine::Input::Command(late.clone()));
+    rig.give(
+        3_500_000_000,
+        crate::engine::Input::Command(Box::new(late.clone())),
+    );
     assert_ne!(rig.results[3].why, Some(Rejection::Expired));
     late.id = "nothing".to_owned();
     late.expires_at = None;
     late.occurrence = None;
-    rig.give(4_000_000_000, crate::engine::Input::Command(late.clone()));
+    rig.give(
+        4_000_000_000,
+        crate::engine::Input::Command(Box::new(late.clone())),
+    );
     assert_eq!(rig.results[4].why, Some(Rejection::Malformed));
     late.id = "other".to_owned();
     late.occurrence = Some(occurrence);
     late.alarm = Some("table/LT/hh".to_owned());
-    rig.give(5_000_000_000, crate::engine::Input::Command(late));
+    rig.give(5_000_000_000, crate::engine::Input::Command(Box::new(late)));
     assert_eq!(rig.results[5].why, Some(Rejection::StaleOccurrence));
     assert_eq!(rig.results[5].outcome, Outcome::Rejected);
 }

@@ -300,7 +300,7 @@ fn a_latch_whose_rule_is_gone_is_closed_by_a_person() {
         let mut c = rig.plain(10_000_000_000, Verb::Confirm);
         c.occurrence = Some(latest.clone());
         c.verdict = Some("false".into());
-        rig.give(10_000_000_000, crate::engine::Input::Command(c));
+        rig.give(10_000_000_000, crate::engine::Input::Command(Box::new(c)));
         rig.run(&format!("10.5s {how}"));
         rig.command_for(11_000_000_000, "reset", &latest);
         rig.command_for(12_000_000_000, "ack", &latest);
@@ -432,7 +432,7 @@ fn a_command_names_what_it_is_about() {
     rig.command_for(1_000_000_000, "shelve", &occurrence);
     assert_eq!(rig.results[0].why, Some(Rejection::Malformed));
     let c = rig.plain(2_000_000_000, Verb::Reset);
-    rig.give(2_000_000_000, crate::engine::Input::Command(c));
+    rig.give(2_000_000_000, crate::engine::Input::Command(Box::new(c)));
     assert_eq!(rig.results[1].why, Some(Rejection::Malformed));
     for name in [
         "",
@@ -444,7 +444,7 @@ fn a_command_names_what_it_is_about() {
     ] {
         let mut c = rig.plain(3_000_000_000, Verb::Shelve);
         c.alarm = Some(name.to_owned());
-        rig.give(3_000_000_000, crate::engine::Input::Command(c));
+        rig.give(3_000_000_000, crate::engine::Input::Command(Box::new(c)));
         assert_eq!(
             rig.results.last().unwrap().why,
             Some(Rejection::UnknownAlarm),

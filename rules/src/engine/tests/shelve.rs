@@ -45,7 +45,7 @@ fn a_shelf_ends_at_its_deadline_and_the_alarm_asks_again() {
     );
     let shelved = &rig.transitions[2];
     assert_eq!(shelved.actor.as_deref(), Some("shift-a"));
-    assert_eq!(shelved.reason.is_some(), true);
+    assert_eq!(shelved.reason.as_deref(), Some("loop check"));
     let until = shelved.regions.after.shelved.unwrap().until();
     assert_eq!(until.since(shelved.recorded_at), 1_800_000_000_000);
     assert!(rig.transitions[3].regions.after.audible);
@@ -404,7 +404,7 @@ fn a_deadline_of_another_clock_is_never_longer_on_ours() {
     // The centre is an hour ahead.
     c.issued_at.0 += 3_600_000_000_000;
     c.until = Some(davy_points::Timestamp(c.issued_at.0 + 600_000_000_000));
-    rig.give(1_000_000_000, crate::engine::Input::Command(c));
+    rig.give(1_000_000_000, crate::engine::Input::Command(Box::new(c)));
     rig.run("700s tick");
     assert_eq!(last(&rig), "601s table/LT/h SHELVED>UNACK expired");
 }
