@@ -178,6 +178,7 @@ impl Site {
             site: "site".into(),
             name: "Site".into(),
             zone: "Asia/Shanghai".into(),
+            approval_key: None,
             hazards: Vec::new(),
             areas: Vec::new(),
             gateways: vec![GatewayPlan {
