@@ -187,10 +187,15 @@ fn holds(value: &Value, t: &Transition) -> Option<bool> {
     }
 }
 
+/// Without the last digits of a conversion: the records below are exact in `--json`.
 fn with_unit(value: &Value, t: &Transition) -> String {
+    let said = match value {
+        Value::F64(v) if v.abs() < 1e9 => ((v * 1e6).round() / 1e6).to_string(),
+        other => other.to_string(),
+    };
     match t.unit.is_empty() {
-        true => value.to_string(),
-        false => format!("{value} {}", t.unit),
+        true => said,
+        false => format!("{said} {}", t.unit),
     }
 }
 
