@@ -528,6 +528,22 @@ impl RuleSet {
             .map(|(ix, _)| ix)
     }
 
+    /// Whether an alarm of this name can come: one that stands from the beginning, that of a trip
+    /// group, or the chatter of one.
+    pub(crate) fn can_come(&self, name: &str, table: &PointTable) -> bool {
+        let of_group = |g: &TripGroup| {
+            let named = name.strip_prefix(&*self.rule(g.rule).id);
+            named.is_some_and(|rest| *rest == format!("/{}/{}", g.name, Level::On))
+        };
+        let chatters = || {
+            let (rule, rest) = name.split_once('/')?;
+            let tag = rest.strip_suffix("/chattering")?;
+            let mut alarms = self.of_point(table.find(tag)?);
+            alarms.find(|(_, a)| &*self.rule(a.rule).id == rule)
+        };
+        self.find(name, table).is_some() || self.groups.iter().any(of_group) || chatters().is_some()
+    }
+
     /// Name of an alarm that stands from the beginning.
     #[must_use]
     pub fn name(&self, def: &AlarmDef, table: &PointTable) -> String {
