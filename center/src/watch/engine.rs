@@ -15,7 +15,9 @@ use davy_points::{
     Quality, Sample, Scaling, SourceDef, SourceEvent, SourceIx, Timestamp, Value,
 };
 use davy_rules::alarm::{self, Flag, Transition};
-use davy_rules::engine::{Engine, EngineImage, Envelope, Identity, Input, Output, Restored};
+use davy_rules::engine::{
+    Engine, EngineImage, Envelope, Identity, Input, Output, Restored, is_unset,
+};
 use davy_rules::language::{RuleSet, compile};
 
 use super::{Seen, Watch, note_silence};
@@ -124,8 +126,9 @@ pub(crate) struct Thread {
 
 impl Thread {
     /// Restores the engine and starts its thread.
-    pub(crate) fn spawn(self, restored: Restored) -> std::io::Result<JoinHandle<()>> {
+    pub(crate) fn spawn(self, mut restored: Restored) -> std::io::Result<JoinHandle<()>> {
         let now = self.room.now();
+        restored.wall_doubtful = is_unset(now.wall);
         let identity = Identity {
             site: self.room.plan.site.clone(),
             owner: OWNER.into(),
@@ -358,6 +361,7 @@ pub(crate) fn restored(journal: &Journal) -> Result<Restored, StartError> {
         image,
         transitions,
         stopped_at: journal.alive_at().map(Timestamp),
+        // Only whoever reads the clock can tell.
         wall_doubtful: false,
     })
 }

@@ -14,7 +14,7 @@ use davy_points::{Quality, Sample};
 use davy_rules::alarm::{
     Command, CommandResult, Outcome, Rejection, Snapshot, Transition, VERSION,
 };
-use davy_rules::engine::{Engine, Envelope, Identity, Input, Output, Restored};
+use davy_rules::engine::{Engine, Envelope, Identity, Input, Output, Restored, is_unset};
 use davy_rules::proof::LogStart;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -173,7 +173,10 @@ impl EngineThread {
             owner: cfg.id.clone(),
             plan_rev: cfg.plan.rev.clone(),
         };
-        let restored = std::mem::take(&mut self.seed.restored);
+        let mut restored = std::mem::take(&mut self.seed.restored);
+        // A recording's clock is its own, whatever year it shows.
+        let live = matches!(self.clock, PipelineClock::Live { .. });
+        restored.wall_doubtful = live && is_unset(now.wall);
         if let Some(log) = &mut self.seed.input_log {
             log.start(&LogStart {
                 v: VERSION,

@@ -51,6 +51,7 @@ pub(super) fn read(journal: &Journal) -> Result<Restored, StartError> {
         image,
         transitions,
         stopped_at: journal.alive_at().map(Timestamp),
+        // Only whoever reads the clock can tell.
         wall_doubtful: false,
     })
 }

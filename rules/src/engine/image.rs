@@ -111,6 +111,16 @@ pub struct Restored {
     pub wall_doubtful: bool,
 }
 
+/// 1 January 2026: no wall clock that has been set stands before this was written.
+const WRITTEN: Timestamp = Timestamp(1_767_225_600_000_000_000);
+
+/// Whether a wall clock has not been set yet: a machine without an RTC begins in 1970 or at the
+/// date of its image, until NTP has answered (section 1).
+#[must_use]
+pub fn is_unset(wall: Timestamp) -> bool {
+    wall < WRITTEN
+}
+
 /// How many closed occurrences an image carries.
 const CLOSED_SAVED: usize = 512;
 
@@ -238,5 +248,20 @@ impl Engine {
             .iter()
             .take(8)
             .fold(0, |n, b| (n << 8) | u64::from(*b))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Section 1: where wall time is not trusted, timed shelves count as undeterminable.
+    #[test]
+    fn a_clock_that_nobody_has_set_is_not_trusted() {
+        assert!(is_unset(Timestamp(0)));
+        assert!(is_unset(Timestamp(WRITTEN.0 - 1)));
+        assert!(!is_unset(WRITTEN));
+        // 1 January 2026 at midnight, in seconds since 1970: 56 years, 14 of them leap years.
+        assert_eq!(WRITTEN.0, (56 * 365 + 14) * 86_400 * 1_000_000_000);
     }
 }

@@ -39,7 +39,7 @@ use crate::language::{AlarmDef, AlarmIx, Kind, Rule, RuleSet, Subject};
 use state::{AlarmState, NEVER, Orphan, PointState, SourceState};
 use timers::{Deadline, Timers};
 
-pub use image::{EngineImage, Restored};
+pub use image::{EngineImage, Restored, is_unset};
 pub use input::{Envelope, Identity, Input, Output};
 pub use reload::Reload;
 
