@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Engine;
 use super::deadlines::SavedOver;
-use super::state::{Edited, NEVER};
+use super::state::{Edited, NEVER, PointState};
 use crate::alarm::{CommandResult, Regions, Transition, VERSION};
 use crate::language::{AlarmIx, Shade};
 
@@ -43,6 +43,9 @@ pub struct EngineImage {
     pub(super) newest: Vec<(u32, u32, i64, u64)>,
     /// Points in a gap: tag, and since when.
     pub(super) gaps: Vec<(Arc<str>, Timestamp)>,
+    /// The same for `use_value`.
+    #[serde(default)]
+    pub(super) losses: Vec<(Arc<str>, Timestamp)>,
 }
 
 /// What an alarm whose rule is gone still needs of it.
@@ -193,21 +196,18 @@ impl Engine {
             trips: self.saved_groups(),
             table_rev: self.table_rev,
             newest: self.newest_runs(),
-            gaps: self
-                .table
-                .iter()
-                .filter(|(p, _)| {
-                    let p = &self.points[p.index()];
-                    p.flags.owned && p.gap_start != NEVER
-                })
-                .map(|(p, def)| {
-                    (
-                        def.tag.clone(),
-                        self.wall_at(self.points[p.index()].gap_start),
-                    )
-                })
-                .collect(),
+            gaps: self.points_since(|p| p.gap_start),
+            losses: self.points_since(|p| p.lost_start),
         }
+    }
+
+    /// Points of which something has been true for some time: tag, and since when.
+    fn points_since(&self, what: fn(&PointState) -> i64) -> Vec<(Arc<str>, Timestamp)> {
+        let points = self.table.iter().zip(&self.points);
+        points
+            .filter(|(_, p)| p.flags.owned && what(p) != NEVER)
+            .map(|((_, def), p)| (def.tag.clone(), self.wall_at(what(p))))
+            .collect()
     }
 
     /// What an alarm reads beside its subject, by tag.

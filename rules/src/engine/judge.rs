@@ -198,14 +198,13 @@ impl Engine {
     /// 8.6. Under `use_value` a finite Bad value is no gap (8.18).
     fn gap_at(&self, a: AlarmIx, p: PointIx, due: i64) -> i64 {
         let point = &self.points[p.index()];
-        let usable = self.rule(a).on_bad == OnBad::UseValue
-            && point.flags.seen
-            && !point.flags.stale
-            && point.value.number().is_some_and(f64::is_finite);
-        if usable || point.gap_start == NEVER {
-            0
-        } else {
-            due.saturating_sub(point.gap_start).max(0)
+        let start = match self.rule(a).on_bad {
+            OnBad::UseValue => point.lost_start,
+            OnBad::Hold | OnBad::Alarm => point.gap_start,
+        };
+        match start {
+            NEVER => 0,
+            start => due.saturating_sub(start).max(0),
         }
     }
 

@@ -336,6 +336,7 @@ impl Engine {
             p.flags.zero_delay = pending_lost;
             // 8.6: a gap starts at the stop of the process.
             p.gap_start = stop;
+            p.lost_start = stop;
         }
         let Some(image) = image else { return };
         if image.table_rev == self.table_rev {
@@ -359,11 +360,15 @@ impl Engine {
                 }
             }
         }
+        let before_stop = |since: Timestamp| stop.saturating_sub(stopped.since(since).max(0));
         for (tag, since) in &image.gaps {
             if let Some(p) = self.table.find(tag) {
-                let before_stop = stopped.since(*since).max(0);
-                let p = &mut self.points[p.index()];
-                p.gap_start = stop.saturating_sub(before_stop);
+                self.points[p.index()].gap_start = before_stop(*since);
+            }
+        }
+        for (tag, since) in &image.losses {
+            if let Some(p) = self.table.find(tag) {
+                self.points[p.index()].lost_start = before_stop(*since);
             }
         }
     }

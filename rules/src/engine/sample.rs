@@ -89,13 +89,19 @@ impl Engine {
             measured
         };
         m.quality = q;
-        let usable = !q.is_bad() && number.is_some_and(f64::is_finite);
+        let finite = number.is_some_and(f64::is_finite);
+        let usable = !q.is_bad() && finite;
         let point = &mut self.points[p.index()];
         point.quality = q;
         if usable {
             point.gap_start = NEVER;
         } else if point.gap_start == NEVER {
             point.gap_start = m.event;
+        }
+        if finite {
+            point.lost_start = NEVER;
+        } else if point.lost_start == NEVER {
+            point.lost_start = m.event;
         }
         self.overlay(p, &m);
         self.judge_levels(p, number, q, &m);
@@ -239,9 +245,8 @@ impl Engine {
             let point = &mut self.points[p.index()];
             point.flags.stale = true;
             point.quick = false;
-            if point.gap_start == NEVER {
-                point.gap_start = due;
-            }
+            point.gap_start = point.gap_start.min(due);
+            point.lost_start = point.lost_start.min(due);
             self.overlay(p, &m);
             self.blind_levels(p, &m);
             self.feed_loss(p, Quality::BadStale, &m);

@@ -182,6 +182,8 @@ pub(super) struct PointState {
     pub(super) max_age: i64,
     /// Since when nothing usable has come (8.6).
     pub(super) gap_start: i64,
+    /// The same where a finite Bad value is usable, too: under `use_value` (8.18).
+    pub(super) lost_start: i64,
     pub(super) value: Value,
     pub(super) quality: Quality,
     /// The short way may be taken.
@@ -224,6 +226,7 @@ impl PointState {
             last_arrival: 0,
             max_age: i64::MAX,
             gap_start: NEVER,
+            lost_start: NEVER,
             value: Value::none(NoData::NeverRead),
             quality: Quality::BadWaiting,
             quick: false,

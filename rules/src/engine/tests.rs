@@ -7,6 +7,8 @@ mod flood;
 mod group;
 mod latch;
 mod level;
+mod model;
+mod prop_level;
 mod properties;
 mod properties_lifecycle;
 mod reload;
@@ -55,5 +57,18 @@ fn delays(on: u64, off: u64) -> impl Fn(&mut PointDef) {
     move |p| {
         p.on_delay = Duration::from_secs(on);
         p.off_delay = Duration::from_secs(off);
+    }
+}
+
+/// How long a property tries: `PROPTEST_CASES` where it is given. What fails is written to
+/// `proptest-regressions` and tried first from then on.
+fn cases() -> proptest::test_runner::Config {
+    let default = proptest::test_runner::Config::default();
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => default,
+        None => proptest::test_runner::Config {
+            cases: 96,
+            ..default
+        },
     }
 }

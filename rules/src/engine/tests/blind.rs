@@ -528,3 +528,35 @@ fn a_storm_of_bad_quality_is_one_alarm() {
          5s source/plc/loss_of_view UNACK>RTN_UNACK returned grouped",
     );
 }
+
+/// 3.6, 8.18: under `use_value` a finite Bad value is no gap: one starts where the value is lost.
+#[test]
+fn a_gap_under_use_value_starts_where_the_value_is_lost() {
+    let rule = "[[level]]
+         id = \"x\"
+         select = { tag = \"LT\" }
+         on_bad = \"use_value\"
+         on_delay = \"4s\"
+         h = { priority = 3 }";
+    check(
+        ruled(h, rule),
+        "0s LT=85 bad
+         2s LT=85 bad
+         3s LT=none
+         4.5s tick",
+        "0s x/LT/h NORMAL>NORMAL quality unknown
+         2s quality/LT/bad NORMAL>UNACK condition
+         4s x/LT/h NORMAL>UNACK condition unknown",
+    );
+    // And at a restart it is as old as it was.
+    check(
+        ruled(h, rule),
+        "0s LT=85 bad
+         1s LT=none
+         2s restart
+         4.5s tick",
+        "0s x/LT/h NORMAL>NORMAL quality unknown
+         2s quality/LT/bad NORMAL>UNACK condition
+         4s x/LT/loss_of_view NORMAL>UNACK condition",
+    );
+}

@@ -195,7 +195,7 @@ pub(super) fn from_records(transitions: &[Transition]) -> BTreeMap<String, Regio
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(super::cases())]
 
     /// 3.3: a return comes only in the envelope of a Good sample of that very point, which lies
     /// beyond exit, at or after the end of the off-delay.

@@ -481,7 +481,7 @@ fn in_time() -> impl Strategy<Value = Vec<(i64, Step)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(super::cases())]
 
     /// The same rules again change nothing, at whatever moment, in whatever order of points.
     #[test]

@@ -1,0 +1,336 @@
+//! Level alarms against the plain model: every record of any rule under any series.
+//!
+//! Read first: `model`. A failing case is printed with the plan and the steps that make it, and kept
+//! in `proptest-regressions`; `PROPTEST_RNG_SEED` repeats a whole run, `PROPTEST_CASES` lengthens it.
+
+use davy_points::{Quality, QualityClass, Sample, Timestamp, Value};
+use proptest::prelude::*;
+
+use super::model::{LevelPlan, Model, Plan, Reading, S, Said};
+use super::properties::QUARTER;
+use crate::alarm::{Flag, Level, Outcome, Transition};
+use crate::engine::Input;
+use crate::proof::script::{BASE, Rig};
+
+/// What may come; times in ns.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    /// Value, class, age, and by how much its sequence is newer.
+    Sample(f64, QualityClass, i64, i64),
+    Tick,
+    Down,
+    Up,
+    Ack(usize),
+    UnAck(usize),
+}
+
+/// What a series is made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mix {
+    /// Weights: Uncertain and Bad against ten of Good; NaN; not the time of arrival; source, people.
+    pub(super) unsure: u32,
+    pub(super) bad: u32,
+    pub(super) nan: u32,
+    pub(super) aged: u32,
+    pub(super) source: u32,
+    pub(super) people: u32,
+    /// Long silences against ten waits of up to a second.
+    pub(super) silent: u32,
+}
+
+pub(super) const ALL: Mix = Mix {
+    unsure: 2,
+    bad: 2,
+    nan: 1,
+    aged: 3,
+    source: 1,
+    people: 3,
+    silent: 3,
+};
+
+const CALM: Mix = Mix {
+    unsure: 0,
+    bad: 0,
+    nan: 0,
+    aged: 0,
+    source: 0,
+    people: 0,
+    silent: 0,
+};
+
+/// With weight zero never, all the same.
+fn weighted<T: std::fmt::Debug + Clone + 'static>(
+    all: Vec<(u32, BoxedStrategy<T>)>,
+) -> BoxedStrategy<T> {
+    let some: Vec<_> = all.into_iter().filter(|(w, _)| *w > 0).collect();
+    proptest::strategy::Union::new_weighted(some).boxed()
+}
+
+pub(super) fn steps(mix: Mix) -> impl Strategy<Value = Vec<(i64, Step)>> {
+    const VALUES: [f64; 20] = [
+        5.0, 9.0, 10.0, 10.5, 11.0, 12.0, 15.0, 20.0, 21.0, 21.5, 22.0, 50.0, 78.0, 79.0, 80.0,
+        85.0, 89.0, 90.0, 94.0, 96.0,
+    ];
+    let value = prop_oneof![
+        8 => proptest::sample::select(&VALUES[..]),
+        1 => proptest::sample::select(&VALUES[..]).prop_map(f64::next_up),
+        1 => proptest::sample::select(&VALUES[..]).prop_map(f64::next_down),
+    ]
+    .boxed();
+    let odd = proptest::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY]).boxed();
+    let value = weighted(vec![(20, value), (mix.nan, odd)]);
+    let class = weighted(vec![
+        (10, Just(QualityClass::Good).boxed()),
+        (mix.unsure, Just(QualityClass::Uncertain).boxed()),
+        (mix.bad, Just(QualityClass::Bad).boxed()),
+    ]);
+    let age = prop_oneof![
+        3 => (1_i64..16, -1_i64..2).prop_map(|(q, ns)| q * QUARTER + ns),
+        1 => (-24_i64..0, -1_i64..2).prop_map(|(q, ns)| q * QUARTER + ns),
+        1 => Just(-1_i64),
+    ]
+    .boxed();
+    let age = weighted(vec![(12, Just(0).boxed()), (mix.aged, age)]);
+    let newer = weighted(vec![
+        (12, Just(1_i64).boxed()),
+        (mix.aged.min(1), Just(0).boxed()),
+        (mix.aged.min(1), Just(-1).boxed()),
+    ]);
+    let sample = (value, class, age, newer)
+        .prop_map(|(v, c, age, newer)| Step::Sample(v, c, age, newer))
+        .boxed();
+    let step = weighted(vec![
+        (20, sample),
+        (1, Just(Step::Tick).boxed()),
+        (mix.source, Just(Step::Down).boxed()),
+        (mix.source, Just(Step::Up).boxed()),
+        (mix.people, (0_usize..7).prop_map(Step::Ack).boxed()),
+        (mix.people / 2, (0_usize..7).prop_map(Step::UnAck).boxed()),
+    ]);
+    let wait = weighted(vec![
+        (
+            10,
+            (0_i64..5, prop_oneof![9 => Just(0_i64), 1 => Just(1)])
+                .prop_map(|(q, ns)| q * QUARTER + ns)
+                .boxed(),
+        ),
+        (mix.silent, (5_i64..40).prop_map(|q| q * QUARTER).boxed()),
+    ]);
+    proptest::collection::vec((wait, step), 1..100)
+}
+
+pub(super) fn plans() -> impl Strategy<Value = Plan> {
+    let delay = || (0_i64..14).prop_map(|q| if q < 4 { 0 } else { (q - 3) * 2 * QUARTER });
+    let level = move |level, limit| {
+        (delay(), delay(), 1_u8..5).prop_map(move |(on, off, priority)| LevelPlan {
+            level,
+            limit,
+            priority,
+            on,
+            off,
+        })
+    };
+    let all = (
+        level(Level::H, 80.0),
+        level(Level::Hh, 89.0),
+        level(Level::Hhh, 94.0),
+        level(Level::L, 20.0),
+        level(Level::Ll, 10.0),
+        1_u8..32,
+    )
+        .prop_map(|(h, hh, hhh, l, ll, which)| {
+            [h, hh, hhh, l, ll]
+                .into_iter()
+                .enumerate()
+                .filter(|(n, _)| which & (1 << n) != 0)
+                .map(|(_, l)| l)
+                .collect::<Vec<_>>()
+        });
+    let seconds =
+        |from: i64, to: i64| proptest::option::of((from..to).prop_map(|q: i64| q * 2 * QUARTER));
+    (
+        all,
+        proptest::sample::select(vec![0.0, 1.0, 1.5]),
+        proptest::sample::select(vec!["hold", "alarm", "use_value"]),
+        any::<bool>(),
+        proptest::option::of(any::<bool>()),
+        seconds(0, 8),
+        seconds(2, 16),
+        4_i64..14,
+        (delay(), delay()),
+    )
+        .prop_map(
+            |(levels, deadband, on_bad, strict, safety, tolerance, realarm, stale, bad)| Plan {
+                levels,
+                deadband,
+                on_bad,
+                strict,
+                safety,
+                tolerance,
+                realarm,
+                stale_after: stale * 2 * QUARTER,
+                bad_on: bad.0,
+                bad_off: bad.1,
+            },
+        )
+}
+
+pub(super) fn quality(class: QualityClass) -> Quality {
+    match class {
+        QualityClass::Good => Quality::Good,
+        QualityClass::Uncertain => Quality::UncertainRange,
+        QualityClass::Bad => Quality::BadSensorFailure,
+    }
+}
+
+fn said(t: &Transition) -> Said {
+    let open = t.regions.before.open || t.regions.after.open;
+    Said {
+        at: t.recorded_at.0 - BASE,
+        level: t.level,
+        cause: t.cause,
+        from: t.from,
+        to: t.to,
+        eval: t.regions.after.eval,
+        masked: t.flags.contains(&Flag::Masked),
+        assumed: open && t.flags.contains(&Flag::Assumed),
+        start: t.condition_start.filter(|_| open).map(|s| s.0 - BASE),
+    }
+}
+
+/// Both through the same steps; the first record that differs fails.
+fn agree(plan: &Plan, steps: &[(i64, Step)]) -> Result<Rig, TestCaseError> {
+    let (table, rules) = plan.compiled();
+    let mut rig = Rig::new(table, rules);
+    let mut model = Model::new(plan);
+    let point = rig.table.find("P").expect("the point");
+    let (mut at, mut seq) = (0_i64, 1_000_u64);
+    for (n, (wait, step)) in steps.iter().enumerate() {
+        at += wait;
+        model.until(at);
+        match step {
+            Step::Sample(value, class, age, newer) => {
+                seq = seq.saturating_add_signed(*newer);
+                let (now, time) = (Timestamp(BASE + at), at - age);
+                rig.give(
+                    at,
+                    Input::Sample(Sample {
+                        point,
+                        value: Value::F64(*value),
+                        quality: quality(*class),
+                        source_time: Timestamp(BASE + time),
+                        offset_ns: 0,
+                        uncertainty_ns: 0,
+                        arrival_time: now,
+                        seq,
+                    }),
+                );
+                model.sample(&Reading {
+                    at,
+                    time,
+                    seq,
+                    value: *value,
+                    class: *class,
+                });
+            }
+            Step::Tick => rig.give(at, Input::Tick),
+            Step::Down => {
+                rig.run(&format!("{}s down", at as f64 / 1e9));
+                model.source_down();
+            }
+            Step::Up => {
+                rig.run(&format!("{}s up", at as f64 / 1e9));
+                model.source_up();
+            }
+            Step::Ack(n) | Step::UnAck(n) => {
+                let levels = model.levels();
+                let level = levels[n % levels.len()];
+                // Timers of this instant act before the person.
+                rig.give(at, Input::Tick);
+                prop_assert_eq!(
+                    model.has_occurred(level),
+                    rig.transitions
+                        .iter()
+                        .any(|t| t.level == level && !t.occurrence.is_empty() && &*t.rule == "m")
+                );
+                if !model.has_occurred(level) {
+                    continue;
+                }
+                let named = rig.occurrence(&format!("m/P/{level}"));
+                let obeyed = match step {
+                    Step::Ack(_) => {
+                        rig.command_for(at, "ack", &named);
+                        model.ack(level)
+                    }
+                    _ => {
+                        rig.command_for(at, "un_ack", &named);
+                        model.un_ack(level)
+                    }
+                };
+                let answer = rig.results.last().map(|r| r.outcome == Outcome::Applied);
+                prop_assert_eq!(answer, Some(obeyed), "step {}: {:?}", n, step);
+            }
+        }
+        let got: Vec<Said> = rig
+            .transitions
+            .iter()
+            .filter(|t| &*t.rule == "m")
+            .map(said)
+            .collect();
+        let same = got
+            .iter()
+            .zip(&model.said)
+            .take_while(|(a, b)| a == b)
+            .count();
+        prop_assert!(
+            got.len() == model.said.len() && same == got.len(),
+            "step {n} at {at}: {step:?}\nengine: {:#?}\nmodel: {:#?}\n{:#?}",
+            &got[same..],
+            &model.said[same..],
+            rig.lines(),
+        );
+    }
+    for (n, t) in (1_u64..).zip(&rig.transitions) {
+        prop_assert_eq!(t.seq, n);
+    }
+    Ok(rig)
+}
+
+proptest! {
+    #![proptest_config(super::cases())]
+
+    /// 3.4, 3.6, 3.7, 3.8, 3.9, 8.2, 8.3, 8.4, 8.6, 8.8, 8.9, 8.10, 8.17, 8.18, 8.22, 8.23: every
+    /// record, whatever comes.
+    #[test]
+    fn every_record_is_that_of_the_model(plan in plans(), steps in steps(ALL)) {
+        agree(&plan, &steps)?;
+    }
+
+    /// 3.5, 3.8, 8.1, 8.9: Good samples in time alone: entry, deadband, delays and masks, to the bit.
+    #[test]
+    fn good_samples_make_the_records_of_the_model(plan in plans(), steps in steps(CALM)) {
+        agree(&plan, &steps)?;
+    }
+
+    /// 3.6, 8.6, 8.18: blindness and silence while delays run.
+    #[test]
+    fn gaps_make_the_records_of_the_model(
+        plan in plans(), steps in steps(Mix { bad: 6, nan: 2, silent: 8, source: 1, ..CALM }),
+    ) {
+        agree(&plan, &steps)?;
+    }
+
+    /// 3.9, 3.10, 8.3, 8.17, 8.20: late, equal, old and future times.
+    #[test]
+    fn odd_times_make_the_records_of_the_model(
+        plan in plans(), steps in steps(Mix { aged: 24, silent: 2, ..CALM }),
+    ) {
+        agree(&plan, &steps)?;
+    }
+}
+
+/// A second, that no reader has to guess.
+#[test]
+fn a_second_is_four_quarters() {
+    assert_eq!(4 * QUARTER, S);
+}
