@@ -85,9 +85,12 @@ fn packs() -> PathBuf {
 struct Watch {
     engines: Vec<(Arc<str>, Engine)>,
     table: Arc<PointTable>,
+    rules: Arc<RuleSet>,
     seq: u64,
     told: Vec<Told>,
     to_ack: VecDeque<(Duration, usize, String)>,
+    /// Alarms of a calibrated point go back into service once its reading has been looked at.
+    to_return: VecDeque<(Duration, usize, String)>,
     ticked: Duration,
 }
 
@@ -116,9 +119,11 @@ impl Watch {
         Watch {
             engines,
             table,
+            rules: rules.clone(),
             seq: 0,
             told: Vec::new(),
             to_ack: VecDeque::new(),
+            to_return: VecDeque::new(),
             ticked: Duration::ZERO,
         }
     }
@@ -136,6 +141,11 @@ impl Watch {
             let command = acknowledge(&occurrence, self.seq, due);
             self.give(i, at, Input::Command(Box::new(command)));
         }
+        while self.to_return.front().is_some_and(|(due, _, _)| *due <= at) {
+            let (_, i, alarm) = self.to_return.pop_front().unwrap();
+            let command = take_out(&alarm, false, self.seq, at);
+            self.give(i, at, Input::Command(Box::new(command)));
+        }
         match heard {
             Heard::Source { source, up, .. } => {
                 let event = SourceEvent {
@@ -147,10 +157,17 @@ impl Watch {
                 self.give(i, at, Input::SourceStatus(event));
             }
             Heard::Bypass { point, on, .. } => {
-                let def = self.table.point(*point);
-                let command = bypass(&def.tag, *on, self.seq, at);
-                let i = self.owner(def.source);
-                self.give(i, at, Input::Command(Box::new(command)));
+                let i = self.owner(self.table.point(*point).source);
+                let rules = self.rules.clone();
+                for (_, def) in rules.of_point(*point) {
+                    let alarm = rules.name(def, &self.table);
+                    if *on {
+                        let command = take_out(&alarm, true, self.seq, at);
+                        self.give(i, at, Input::Command(Box::new(command)));
+                    } else {
+                        self.to_return.push_back((at + ACK_AFTER, i, alarm));
+                    }
+                }
             }
             Heard::Reading {
                 point,
@@ -192,7 +209,14 @@ impl Watch {
             input,
         });
         while let Some(out) = engine.poll() {
-            let Output::Transition(t) = out else { continue };
+            let t = match out {
+                Output::Transition(t) => t,
+                // an acknowledgement may come late: the operator read an older list
+                Output::Result(r) if r.why.is_some() && !r.id.starts_with("ack") => {
+                    panic!("{}: {:?}", r.id, r.why)
+                }
+                _ => continue,
+            };
             let annunciates = t.to == Label::Unack && t.from != Label::Unack;
             if annunciates && !t.regions.after.masked {
                 let at = Duration::from_nanos((t.recorded_at.0 - BASE_NS).unsigned_abs());
@@ -225,15 +249,17 @@ fn acknowledge(occurrence: &str, n: u64, at: Duration) -> Command {
     .expect("a command")
 }
 
-/// A test by the book: a permit, one point, a deadline.
-fn bypass(tag: &str, on: bool, n: u64, at: Duration) -> Command {
+/// A calibration by the book: each alarm of the point is taken out of service under a permit, by two
+/// people, until it is over.
+fn take_out(alarm: &str, out: bool, n: u64, at: Duration) -> Command {
     serde_json::from_value(serde_json::json!({
         "v": 1,
-        "id": format!("bypass-{n}"),
-        "points": [tag],
-        "verb": if on { "bypass" } else { "restore" },
+        "id": format!("service-{n}"),
+        "alarm": alarm,
+        "verb": if out { "out_of_service" } else { "in_service" },
         "actor": "instruments-a",
-        "role": "engineer",
+        "second": "instruments-b",
+        "role": "supervisor",
         "permit": "PTW-1",
         "reason": "calibration",
         "until": wall(at + Duration::from_secs(3600)).0,

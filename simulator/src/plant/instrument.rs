@@ -87,7 +87,7 @@ impl Instrument {
         let (middle, swing) = match pace {
             Pace::Demo => (middle, swing),
             Pace::Life if discrete => (middle, 0.0),
-            Pace::Life => (even(def, low, high, middle), swing * 0.15),
+            Pace::Life => (even(def, low, high, middle), swing * 0.05),
         };
         let resolution = if discrete || span <= 0.0 {
             0.0
@@ -104,7 +104,7 @@ impl Instrument {
             Pace::Life => (
                 of_loop.between(0.0, std::f64::consts::TAU),
                 of_loop.between(64_800.0, 108_000.0),
-                resolution * 0.8,
+                resolution * 0.3,
             ),
         };
         let mut instrument = Instrument {
@@ -370,7 +370,7 @@ fn rests_at_one(def: &PointDef) -> bool {
     if limits.l.or(limits.ll).is_some() {
         return true;
     }
-    ["run", "running", "power", "healthy"]
+    ["run", "running", "power", "healthy", "pump", "panel"]
         .iter()
         .any(|w| words(def).contains(w))
 }

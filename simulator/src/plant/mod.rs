@@ -85,7 +85,7 @@ impl Plant {
             .map(|(i, def)| (def.tag.clone(), i))
             .collect();
         let tags: Vec<Option<Tag>> = points.iter().map(|def| Tag::parse(&def.tag)).collect();
-        let tanks = Tank::find(&instruments, &tags, points);
+        let tanks = Tank::find(&instruments, &tags, points, pace);
         let collectors = Collector::find(&tags, points);
         Plant {
             instruments,

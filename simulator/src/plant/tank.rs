@@ -2,7 +2,7 @@
 
 use davy_points::PointDef;
 
-use super::instrument::Instrument;
+use super::instrument::{Instrument, Pace};
 use super::tag::Tag;
 
 /// A tank takes this much over the span of its gauges.
@@ -31,6 +31,8 @@ pub(super) struct Tank {
     pub(super) until: Option<f64>,
     span: f64,
     surge: f64,
+    /// Height of its waves, in shares of the span.
+    waves: f64,
 }
 
 impl Tank {
@@ -39,7 +41,12 @@ impl Tank {
         instruments: &[Instrument],
         tags: &[Option<Tag>],
         points: &[PointDef],
+        pace: Pace,
     ) -> Vec<Tank> {
+        let waves = match pace {
+            Pace::Demo => 0.001,
+            Pace::Life => 0.000_1,
+        };
         let mut tanks: Vec<(Tag, Tank)> = Vec::new();
         for (i, (tag, def)) in tags.iter().zip(points).enumerate() {
             let Some(tag) = tag else { continue };
@@ -89,6 +96,7 @@ impl Tank {
                     until: None,
                     span,
                     surge: 0.0,
+                    waves,
                 },
             ));
         }
@@ -115,9 +123,9 @@ impl Tank {
                 self.idle();
             }
         }
-        // a surface is never still: a slow seiche of a thousandth of the span
+        // a surface is never still: a slow seiche
         self.surge = (self.surge + seconds * 0.35) % std::f64::consts::TAU;
-        let surface = self.level + self.span * 0.001 * self.surge.sin();
+        let surface = self.level + self.span * self.waves * self.surge.sin();
         for &gauge in &self.gauges {
             instruments[gauge].drive(surface);
         }

@@ -124,7 +124,7 @@ impl Replay {
         let mut replay = Replay {
             plant,
             teller: Teller::new(story.clone(), seed),
-            queue: (0..points.len()).map(|i| Reverse((STEP, i))).collect(),
+            queue: BinaryHeap::new(),
             points,
             sources,
             silent: BTreeSet::new(),
@@ -134,6 +134,14 @@ impl Replay {
             now: Duration::ZERO,
             end: story.length(),
         };
+        // Every instrument stands at its process before the first act takes hold of it, and gives its
+        // first reading within its own period: a switch that is polled fast is overdue sooner.
+        replay.plant.advance(Duration::ZERO);
+        for point in 0..replay.points.len() {
+            replay.plant.read(point);
+            let first = replay.period(point).min(STEP);
+            replay.queue.push(Reverse((first, point)));
+        }
         replay.tell();
         Ok(replay)
     }

@@ -66,6 +66,11 @@ impl Refrigeration {
     }
 
     fn discharge_mpa(&self) -> f64 {
+        AMMONIA.gauge_mpa(self.condensing_c)
+    }
+
+    /// A check valve parts the compressor from a receiver in a fire.
+    fn receiver_mpa(&self) -> f64 {
         AMMONIA.gauge_mpa(self.condensing_c + self.fire_c)
     }
 
@@ -77,7 +82,7 @@ impl Refrigeration {
         if self.receiver_kg <= 0.0 {
             return 0.0;
         }
-        liquid_leak_kgs(self.hole_mm, self.discharge_mpa(), DENSITY_KG_M3)
+        liquid_leak_kgs(self.hole_mm, self.receiver_mpa(), DENSITY_KG_M3)
     }
 }
 
@@ -102,6 +107,7 @@ impl Process for Refrigeration {
             "receiver_percent" => self.receiver_percent(),
             "vessel_percent" => self.vessel_percent(),
             "discharge_mpa" => self.discharge_mpa(),
+            "receiver_mpa" => self.receiver_mpa(),
             "suction_mpa" => self.suction_mpa(),
             "oil_mpa" => self.oil_mpa,
             "compressor" => self.compressor,
