@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use davy_center::{Center, CenterConfig};
-use davy_gateway::{Gateway, GatewayConfig};
+use davy_gateway::{Gateway, GatewayConfig, Reloaded};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
@@ -24,7 +24,7 @@ pub(crate) enum Part {
     Center,
 }
 
-/// Runs the parts until Ctrl-C or SIGTERM.
+/// Runs the parts until Ctrl-C or SIGTERM; SIGHUP has the gateways take the directory's rules.
 pub(crate) fn main(args: &args::Site, part: Part) -> End {
     let site = match site::load(&args.config) {
         Ok(site) => site,
@@ -47,7 +47,10 @@ pub(crate) fn main(args: &args::Site, part: Part) -> End {
             Ok(parts) => parts,
             Err(why) => return unusable(&why),
         };
-        signals.stopped().await;
+        let mut parts = parts;
+        while signals.wanted().await == Wanted::Reload {
+            parts.reload(&args.config).await;
+        }
         info!("stopping");
         parts.stop().await;
         End::Good
@@ -64,6 +67,51 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// Reads the directory again. Where it has an error nothing changes; else the gateways go on
+    /// with its rules and limits, and what only a restart can change is named.
+    pub(crate) async fn reload(&mut self, dir: &Path) {
+        let (site, faults) = site::read(dir);
+        site::tell(&faults);
+        let Some(site) = site else {
+            let errors = faults.errors();
+            tracing::error!(errors, "not reloaded: the running rules stay as they are");
+            return;
+        };
+        if self.center.is_some() {
+            info!("the centre keeps the plan that it was started with until it starts again");
+        }
+        for gateway in &mut self.gateways {
+            let reloaded = gateway.reload(Arc::clone(&site.plan)).await;
+            let gateway = gateway.id();
+            let waiting = match reloaded {
+                Reloaded::Applied { waiting } => {
+                    info!(gateway, plan_rev = &*site.plan.rev, "reloaded");
+                    waiting
+                }
+                Reloaded::Refused {
+                    faults: refused,
+                    waiting,
+                } => {
+                    let errors = refused.len();
+                    site::tell(&site::Faults {
+                        faults: refused,
+                        texts: faults.texts.clone(),
+                    });
+                    tracing::error!(
+                        gateway,
+                        errors,
+                        "not reloaded: the rules do not hold on the points that are read now; the running ones stay"
+                    );
+                    waiting
+                }
+                Reloaded::Gone => Vec::new(),
+            };
+            for what in waiting {
+                tracing::warn!(gateway, "{what}: it takes a restart");
+            }
+        }
+    }
+
     /// Gateways first and all at once, so that the centre hears their last word.
     pub(crate) async fn stop(self) {
         let mut stopping = tokio::task::JoinSet::new();
@@ -156,28 +204,52 @@ pub(crate) async fn start(
     Ok(parts)
 }
 
-/// Ctrl-C and SIGTERM, heard from the moment that this is made: one that comes while the parts are
-/// still starting stops them cleanly once they have.
-pub(crate) struct Signals(Option<(Signal, Signal)>);
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Ctrl-C or SIGTERM.
+    Stop,
+    /// SIGHUP.
+    Reload,
+}
+
+/// Signals, heard from the moment that this is made: one that comes while the parts are still
+/// starting acts once they have.
+pub(crate) struct Signals(Option<(Signal, Signal, Signal)>);
 
 impl Signals {
     /// Must be called within a Tokio runtime.
     pub(crate) fn listen() -> Signals {
-        let interrupt = signal(SignalKind::interrupt());
-        let terminate = signal(SignalKind::terminate());
+        let heard = |kind| signal(kind).ok();
+        let all = (
+            heard(SignalKind::interrupt()),
+            heard(SignalKind::terminate()),
+            heard(SignalKind::hangup()),
+        );
         // Without signal handlers the process ends by the signal itself.
-        Signals(interrupt.ok().zip(terminate.ok()))
+        Signals(match all {
+            (Some(interrupt), Some(terminate), Some(hangup)) => {
+                Some((interrupt, terminate, hangup))
+            }
+            _ => None,
+        })
     }
 
     /// Resolves when one has come.
-    pub(crate) async fn stopped(&mut self) {
-        let Some((interrupt, terminate)) = &mut self.0 else {
+    pub(crate) async fn wanted(&mut self) -> Wanted {
+        let Some((interrupt, terminate, hangup)) = &mut self.0 else {
             return std::future::pending().await;
         };
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = interrupt.recv() => Wanted::Stop,
+            _ = terminate.recv() => Wanted::Stop,
+            _ = hangup.recv() => Wanted::Reload,
         }
+    }
+
+    /// Resolves when one has come that ends the process; a demo has nothing to reload.
+    pub(crate) async fn stopped(&mut self) {
+        while self.wanted().await == Wanted::Reload {}
     }
 }
 

@@ -114,9 +114,8 @@ fn sign(dir: &Path, which: &str) -> End {
     }
 }
 
-/// Reads a directory to run it: faults go to stderr, and an error ends the command.
-pub(crate) fn load(dir: &Path) -> Result<Site, End> {
-    let (site, faults) = read(dir);
+/// Faults, to stderr.
+pub(crate) fn tell(faults: &Faults) {
     if !faults.faults.is_empty() {
         eprint!(
             "{}",
@@ -127,6 +126,12 @@ pub(crate) fn load(dir: &Path) -> Result<Site, End> {
             )
         );
     }
+}
+
+/// Reads a directory to run it: faults go to stderr, and an error ends the command.
+pub(crate) fn load(dir: &Path) -> Result<Site, End> {
+    let (site, faults) = read(dir);
+    tell(&faults);
     site.ok_or_else(|| {
         eprintln!(
             "{}: {} error(s); nothing was started. Mend them, then ask `davy check {}` again.",

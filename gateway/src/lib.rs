@@ -16,4 +16,4 @@ pub mod modbus;
 pub mod mqtt;
 mod run;
 
-pub use run::{Gateway, GatewayConfig, StartError, Stats, start};
+pub use run::{Gateway, GatewayConfig, Reloaded, StartError, Stats, start};

@@ -10,11 +10,12 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use davy_journal::{JournalHandle, Row, SeriesPoint, Submission};
+use davy_plan::Plan;
 use davy_points::{Quality, Sample};
 use davy_rules::alarm::{
     Command, CommandResult, Outcome, Rejection, Snapshot, Transition, VERSION,
 };
-use davy_rules::engine::{Engine, Envelope, Identity, Input, Output, Restored, is_unset};
+use davy_rules::engine::{Engine, Envelope, Identity, Input, Output, Reload, Restored, is_unset};
 use davy_rules::proof::LogStart;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -361,6 +362,10 @@ impl EngineThread {
     fn ask(&mut self, ask: Ask) {
         match ask {
             Ask::Command(command, reply) => self.command(&command, reply),
+            Ask::Reload(reload, done) => {
+                self.reload(reload);
+                let _ = done.send(());
+            }
             Ask::Snapshot(reply) => {
                 let (seq, alarms) = match &self.engine {
                     Some(engine) => (engine.seq(), engine.standing()),
@@ -376,6 +381,20 @@ impl EngineThread {
                 }));
             }
         }
+    }
+
+    fn reload(&mut self, reload: Box<Reload>) {
+        let cfg = &mut self.seed.cfg;
+        cfg.plan = Arc::new(Plan {
+            points: reload.table().clone(),
+            rev: reload.plan_rev().clone(),
+            ..Plan::clone(&cfg.plan)
+        });
+        cfg.rules = reload.rules().clone();
+        self.report = Report::new(reload.table());
+        tracing::info!(plan_rev = &**reload.plan_rev(), "going on with other rules");
+        self.input(Input::Reload(reload));
+        self.flush();
     }
 
     fn command(&mut self, command: &Command, reply: oneshot::Sender<CommandResult>) {

@@ -19,6 +19,7 @@ mod engine;
 mod health;
 mod input_log;
 mod pulse;
+mod reload;
 mod report;
 mod restore;
 mod series;
@@ -37,6 +38,7 @@ use davy_journal::{
 };
 use davy_plan::{Plan, SiteSource};
 use davy_rules::alarm::{Command, CommandResult, Snapshot};
+use davy_rules::engine::Reload;
 use davy_rules::language::RuleSet;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -51,6 +53,7 @@ use health::Health;
 
 pub(crate) use clock::wall_now;
 pub(crate) use pulse::Pulse;
+pub use reload::Reloaded;
 pub use stats::Stats;
 
 const BATCHES_MAX: usize = 1024;
@@ -125,12 +128,17 @@ pub(crate) enum Ask {
     Command(Box<Command>, oneshot::Sender<CommandResult>),
     /// Everything that stands.
     Snapshot(oneshot::Sender<Box<Snapshot>>),
+    /// Go on with other rules.
+    Reload(Box<Reload>, oneshot::Sender<()>),
 }
 
 /// A running gateway. Dropped without [`Gateway::stop`] it ends like a killed one: the last will
 /// says `offline`, and nothing durable is lost.
 pub struct Gateway {
     id: Arc<str>,
+    /// As it was started: what acquisition goes by.
+    plan: Arc<Plan>,
+    asks: mpsc::Sender<Ask>,
     acquire: Option<AcquireHandle>,
     mqtt: Option<AcquireHandle>,
     batches: Option<mpsc::Sender<Batch>>,
@@ -303,7 +311,7 @@ fn start_with(cfg: GatewayConfig, options: SpawnOptions) -> Result<Gateway, Star
             checker,
             journal: journal.clone(),
             acked,
-            engine: asks_tx,
+            engine: asks_tx.clone(),
             pulse,
             stop: stopped,
             metrics: metrics.clone(),
@@ -331,6 +339,8 @@ fn start_with(cfg: GatewayConfig, options: SpawnOptions) -> Result<Gateway, Star
         .map_err(io("cannot start the MQTT sources"))?;
     Ok(Gateway {
         id: Arc::clone(&cfg.id),
+        plan: Arc::clone(&cfg.plan),
+        asks: asks_tx,
         acquire: Some(acquire),
         mqtt,
         batches: Some(batches_tx),

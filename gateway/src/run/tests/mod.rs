@@ -9,6 +9,7 @@ mod alarm_lane;
 mod field_mqtt;
 mod history_lane;
 mod publisher;
+mod reload;
 mod shell;
 
 use std::path::{Path, PathBuf};
