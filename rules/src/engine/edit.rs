@@ -11,9 +11,13 @@ use davy_points::{PointIx, QualityClass, Timestamp};
 use super::image::SavedAlarm;
 use super::judge::Verdict;
 use super::state::{Edited, Orphan};
+use super::timers::Deadline;
 use super::{Engine, Moment, Output};
 use crate::alarm::{Cause, Condition, Event, Flag, Label, Level, RegionsChange, Transition, step};
-use crate::language::{AlarmIx, Kind};
+use crate::language::{AlarmDef, AlarmIx, Kind, order};
+
+/// An on-delay whose end an edit moved: when it ends, how bad the level is, which alarm.
+pub(super) type Pending = (i64, u8, AlarmIx);
 
 /// While the newest samples are held against edited rules.
 #[derive(Debug, Default)]
@@ -87,6 +91,54 @@ impl Engine {
                 _ => continue,
             };
             self.apply(a, verdict, &m);
+        }
+    }
+
+    /// The level alarms alone, where the newest sample says anything of them.
+    pub(super) fn judge_edited_levels(&mut self, p: PointIx, m: &Moment) {
+        let point = &self.points[p.index()];
+        let f = point.flags;
+        if f.seen && !f.stale && !f.down {
+            let (q, number) = (point.quality, point.value.number());
+            self.judge_levels(p, number, q, m);
+        }
+    }
+
+    /// 8.24: a changed delay counts from the kept start. When it ends now.
+    pub(super) fn pending_edited(&mut self, a: AlarmIx, before: &AlarmDef) -> Option<Pending> {
+        let (now, def) = (self.now, *self.def(a));
+        let live = self.alarms[a.index()].live.as_mut()?;
+        if !live.is_pending_on() || before.on_delay_ns == def.on_delay_ns {
+            return None;
+        }
+        let due = live.pending.saturating_add(def.on_delay_ns);
+        live.deadline = due;
+        live.overdue = live.overdue && due <= now;
+        Some((due, order(def.level), a))
+    }
+
+    /// What has ended by that, worst first; the rest is queued.
+    pub(super) fn end_pendings(&mut self, mut pending: Vec<Pending>, wall: Timestamp) {
+        pending.sort_unstable();
+        for (due, badness, a) in pending {
+            let Some(live) = &self.alarms[a.index()].live else {
+                continue;
+            };
+            if !live.is_pending_on() || live.deadline != due || live.overdue {
+                continue;
+            }
+            if due > self.now {
+                self.timers
+                    .push(due, Deadline::OnDelay { badness, alarm: a });
+                continue;
+            }
+            let start = live.pending_start;
+            let m = Moment {
+                now: self.now,
+                wall,
+                ..self.at_deadline(a, due)
+            };
+            self.end_of_on_delay(a, start, due, &m);
         }
     }
 
@@ -164,6 +216,11 @@ impl Engine {
                 self.settle(self.others(p), &m);
             }
         }
+        self.announce_raised(raised);
+    }
+
+    /// What says more now than what was seen is to be seen again.
+    pub(super) fn announce_raised(&mut self, raised: &[AlarmIx]) {
         for a in raised {
             let m = self.at_deadline(*a, self.now);
             let sounds = self.sounds(*a);

@@ -16,6 +16,7 @@ mod group;
 mod image;
 mod input;
 mod judge;
+mod modes;
 mod reload;
 mod restart;
 mod sample;
@@ -118,6 +119,7 @@ pub struct Engine {
     gone: BTreeMap<String, u32>,
     /// What distinguishes one order of points from another, for images.
     table_rev: u64,
+    mode_inputs: modes::ModeInputs,
     /// While a reload is judged: verdicts pass through `apply_edit`.
     editing: Option<Box<edit::Editing>>,
 }

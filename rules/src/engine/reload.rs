@@ -22,10 +22,7 @@ use super::image::SavedAlarm;
 use super::state::{AlarmState, NEVER, PointState, SourceState};
 use super::stuck::{StuckState, WitnessState};
 use super::suppress::Causes;
-use super::timers::Deadline;
-use crate::language::{
-    AlarmDef, AlarmIx, Approval, Kind, RuleSet, Subject, compile_signed, ns, order,
-};
+use crate::language::{AlarmDef, AlarmIx, Approval, Kind, RuleSet, Subject, compile_signed, ns};
 
 /// Rules and points to go on with. In the input log it is their texts: a replay compiles them
 /// again and judges what was judged.
@@ -231,6 +228,7 @@ impl Engine {
         self.move_sources(sources, &table, &mut moved);
         self.open_windows();
         self.open_instances();
+        self.open_modes();
         self.move_windows(stuck, &witnesses, &rules, &table, &moved);
         let old = Old {
             rules: &rules,
@@ -619,14 +617,8 @@ impl Engine {
             if self.edited(a, put_into_service) {
                 raised.push(a);
             }
+            pending.extend(self.pending_edited(a, &before));
             let live = self.alarms[a.index()].live();
-            // 8.24: a changed delay counts from the kept start.
-            if live.is_pending_on() && before.on_delay_ns != def.on_delay_ns {
-                let due = live.pending.saturating_add(def.on_delay_ns);
-                live.deadline = due;
-                live.overdue = live.overdue && due <= self.now;
-                pending.push((due, order(def.level), a));
-            }
             if live.regions.acked && live.realarm_at == NEVER {
                 self.start_realarm(a);
             } else if self.rule(a).realarm_ns.is_none() {
@@ -665,27 +657,7 @@ impl Engine {
             let m = self.at_deadline(a, self.now);
             self.void_forbidden_shelf(a, &m);
         }
-        pending.sort_unstable_by_key(|(due, badness, a)| (*due, *badness, *a));
-        for (due, badness, a) in pending {
-            let Some(live) = &self.alarms[a.index()].live else {
-                continue;
-            };
-            if !live.is_pending_on() || live.deadline != due || live.overdue {
-                continue;
-            }
-            if due > self.now {
-                self.timers
-                    .push(due, Deadline::OnDelay { badness, alarm: a });
-                continue;
-            }
-            let start = live.pending_start;
-            let m = super::Moment {
-                now: self.now,
-                wall,
-                ..self.at_deadline(a, due)
-            };
-            self.end_of_on_delay(a, start, due, &m);
-        }
+        self.end_pendings(pending, wall);
         for i in 0..self.sources.len() {
             for p in self.sources[i].points.clone() {
                 self.queue_stale(p);

@@ -67,6 +67,7 @@ impl Engine {
             grouped: false,
             gone: BTreeMap::new(),
             table_rev: Engine::hash_of_tags(&table),
+            mode_inputs: HashMap::new(),
             editing: None,
             id,
             rules,
@@ -75,6 +76,7 @@ impl Engine {
         engine.own_points();
         engine.open_windows();
         engine.open_instances();
+        engine.open_modes();
         engine.open_causes();
         engine.open_groups();
         let stopped = restored.stopped_at.unwrap_or_else(|| {

@@ -126,6 +126,7 @@ impl Engine {
             self.feed(p, &r, q, &m);
             self.judge_witnesses(p, time);
             self.judge_causes(p, &m);
+            self.judge_modes(p);
         }
         let point = &mut self.points[p.index()];
         if q.is_good() {
@@ -252,6 +253,7 @@ impl Engine {
             self.feed_loss(p, Quality::BadStale, &m);
             self.judge_witnesses(p, m.start.0);
             self.judge_causes(p, &m);
+            self.judge_modes(p);
         }
         for i in self.others(p) {
             let a = AlarmIx(i);

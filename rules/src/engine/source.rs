@@ -44,6 +44,7 @@ impl Engine {
             self.feed_loss(p, e.quality, &m);
             self.judge_witnesses(p, m.start.0);
             self.judge_causes(p, &m);
+            self.judge_modes(p);
         }
         self.count_unheard();
         let m = self.at_source(e.quality);

@@ -8,6 +8,7 @@ mod group;
 mod latch;
 mod level;
 mod model;
+mod modes;
 mod prop_level;
 mod properties;
 mod properties_lifecycle;

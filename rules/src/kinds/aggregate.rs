@@ -12,6 +12,7 @@ use davy_points::PointDef;
 use super::head::{Head, Policy, Site, missing};
 use super::held::Steps;
 use super::ladder::Ladder;
+use super::mode::Modes;
 use super::ranked::{self, Ranked};
 use super::window::{MOST, coverage, covers, fits, hold_of, needed, said, secs};
 use super::{Finding, Judge, Now, Reading, Settings};
@@ -95,6 +96,7 @@ pub(super) fn read(
         Function::Percentile(_) => ranked::MOST,
         _ => MOST,
     };
+    let modes = Modes::of(&ladder, &head, &subjects, site, f);
     let rule = b.rule(head.rule.clone());
     for p in subjects {
         let point = site.table.point(p);
@@ -136,6 +138,7 @@ pub(super) fn read(
             unit,
         };
         b.derived(derived, ladder.alarms(&head, rule, p));
+        modes.add(rule, p, f, b);
         policy.alarms(rule, p, b);
     }
 }

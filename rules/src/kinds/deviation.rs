@@ -5,6 +5,7 @@ use davy_points::QualityClass;
 
 use super::head::{Head, Policy, Site, missing};
 use super::ladder::Ladder;
+use super::mode::Modes;
 use super::{Finding, Judge, Now, Reading, Settings};
 use crate::language::{Builder, Derived, Faults, Keys};
 
@@ -55,6 +56,7 @@ pub(super) fn read(
     if !whole {
         return;
     }
+    let modes = Modes::of(&ladder, &head, &subjects, site, f);
     let rule = b.rule(head.rule.clone());
     for p in subjects {
         let mut inputs = vec![p];
@@ -83,6 +85,7 @@ pub(super) fn read(
             unit: site.table.point(p).unit.clone(),
         };
         b.derived(derived, ladder.alarms(&head, rule, p));
+        modes.add(rule, p, f, b);
         policy.alarms(rule, p, b);
     }
 }

@@ -8,6 +8,7 @@ use davy_points::{PointIx, Priority, QualityClass, Span};
 
 use super::head::{Head, Policy, Site, missing};
 use super::ladder::Ladder;
+use super::mode::Modes;
 use super::{Finding, Judge, Now, Reading, Settings};
 use crate::language::expression::{Gives, Wanted};
 use crate::language::units::Unit;
@@ -61,6 +62,7 @@ pub(super) fn read(
     let Some(all) = head.expressions(text, &span, wanted, &subjects, site, f) else {
         return;
     };
+    let modes = Modes::of(&ladder, &head, &subjects, site, f);
     let rule = b.rule(head.rule.clone());
     for (p, e) in subjects.into_iter().zip(all) {
         if e.inputs().is_empty() {
@@ -102,6 +104,7 @@ pub(super) fn read(
             unit: unit_text,
         };
         b.derived(derived, alarms);
+        modes.add(rule, p, f, b);
         policy.alarms(rule, p, b);
     }
 }

@@ -4,6 +4,7 @@
 use davy_points::{PointDef, PointIx, Priority, Span};
 
 use super::head::Head;
+use super::mode::ModeText;
 use super::provenance::{Provenance, ProvenanceText};
 use crate::alarm::Level;
 use crate::language::{AlarmDef, Faults, Keys, RuleIx, Subject, default_priority};
@@ -33,11 +34,22 @@ pub(super) struct Ladder {
     pub(super) given: Vec<LevelText>,
     /// Of all levels that have none of their own.
     pub(super) deadband: Option<f64>,
+    /// By operating mode; the first that is true applies.
+    pub(super) modes: Vec<ModeText>,
     span: Span,
 }
 
 impl Ladder {
     pub(super) fn read(keys: &mut Keys<'_, '_>, f: &mut Faults<'_>) -> Ladder {
+        let modes = ModeText::read(keys, f);
+        Ladder {
+            modes,
+            ..Ladder::read_levels(keys, f)
+        }
+    }
+
+    /// The levels alone, of a rule or of a mode.
+    pub(super) fn read_levels(keys: &mut Keys<'_, '_>, f: &mut Faults<'_>) -> Ladder {
         let mut given = Vec::new();
         for (key, level) in LEVELS {
             let Some(mut k) = keys.table(key, "{ limit = 85, priority = 2 }", f) else {
@@ -58,6 +70,7 @@ impl Ladder {
         Ladder {
             given,
             deadband: keys.amount("deadband", f).map(|d| d.0),
+            modes: Vec::new(),
             span: keys.span.clone(),
         }
     }

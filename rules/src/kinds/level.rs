@@ -5,6 +5,7 @@ use davy_points::Life;
 
 use super::head::{Head, Policy, Site};
 use super::ladder::{LEVELS, Ladder, LevelText, LimitFaults};
+use super::mode::Modes;
 use super::provenance::Caps;
 use crate::alarm::Level;
 use crate::language::{
@@ -32,6 +33,7 @@ pub(super) fn read(
         head.off_delay,
         ladder.deadband,
     );
+    let modes = Modes::of(&ladder, &head, &points, site, f);
     let rule = b.rule(head.rule);
     let mut faults = LimitFaults::default();
     for p in points {
@@ -88,9 +90,17 @@ pub(super) fn read(
         faults.range(point, &alarms, at);
         faults.order(point, &alarms, at);
         caps.hold(point, &alarms, &ladder.given, at, "");
+        for m in &ladder.modes {
+            let limits = m.limits(&alarms);
+            let at = |level: Level| m.at(level);
+            faults.range(point, &limits, at);
+            faults.order(point, &limits, at);
+            caps.hold(point, &limits, &m.given, at, &m.name);
+        }
         for a in alarms {
             b.alarm(p, a);
         }
+        modes.add(rule, p, f, b);
         policy.alarms(rule, p, b);
     }
     faults.tell(f);

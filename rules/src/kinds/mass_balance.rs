@@ -15,6 +15,7 @@ use davy_points::{PointIx, Span};
 use super::geometry::{self, Volume};
 use super::head::{Head, Policy, Site};
 use super::ladder::Ladder;
+use super::mode::Modes;
 use super::window::{
     Fold, MOST, Slide, Step, Stretch, coverage, covers, fits, hold_of, needed, secs,
 };
@@ -80,6 +81,7 @@ pub(super) fn read(
     let Some(window) = window.filter(|_| whole && f.all.len() == before) else {
         return;
     };
+    let modes = Modes::of(&ladder, &head, &subjects, site, f);
     let rule = b.rule(head.rule.clone());
     let mut mass = false;
     for p in subjects {
@@ -124,6 +126,7 @@ pub(super) fn read(
             unit: "m³".into(),
         };
         b.derived(derived, ladder.alarms(&head, rule, p));
+        modes.add(rule, p, f, b);
         policy.alarms(rule, p, b);
     }
     if let (Some((_, span)), false) = (density, mass) {

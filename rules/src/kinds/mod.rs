@@ -21,6 +21,7 @@ mod held;
 mod ladder;
 mod level;
 mod mass_balance;
+mod mode;
 mod moments;
 mod provenance;
 mod quality;

@@ -4,6 +4,7 @@
 
 use super::head::{Head, Policy, Site, missing};
 use super::ladder::{Ladder, Many};
+use super::mode::Modes;
 use super::moments::SlidingLine;
 use super::{Finding, Judge, Now, Reading, Settings};
 use crate::alarm::Level;
@@ -65,6 +66,7 @@ pub(super) fn read(
         rise: ladder.nearest(&[Level::H, Level::Hh, Level::Hhh]),
         fall: ladder.nearest(&[Level::L, Level::Ll]),
     };
+    let modes = Modes::of(&ladder, &head, &subjects, site, f);
     let rule = b.rule(head.rule.clone());
     let mut too_fine = Many::default();
     for p in subjects {
@@ -90,6 +92,7 @@ pub(super) fn read(
             unit: format!("{}/{}", point.unit, per.1).into(),
         };
         b.derived(derived, ladder.alarms(&head, rule, p));
+        modes.add(rule, p, f, b);
         policy.alarms(rule, p, b);
     }
     too_fine.tell("E319", f, |said, _| {

@@ -45,7 +45,7 @@ pub use guidance::{Page, body, pages};
 pub use ruleset::{
     AlarmDef, AlarmIx, Chatter, Kind, OnBad, Rule, RuleIx, RuleSet, StuckSettings, Subject,
 };
-pub(crate) use ruleset::{Side, ns, order};
+pub(crate) use ruleset::{Modal, Mode, Side, ns, order};
 pub(crate) use words::{About, FLOOD, STARTUP, Shade, sentence};
 
 /// Compiles the rule files of a site against its point table. What no file covers gets the

@@ -320,6 +320,27 @@ pub(crate) struct Derived {
     pub(crate) unit: Arc<str>,
 }
 
+/// A rule whose limits hang on the operating mode, on one subject.
+#[derive(Debug, Clone)]
+pub(crate) struct Modal {
+    pub(crate) rule: RuleIx,
+    pub(crate) subject: PointIx,
+    /// Its alarms that have limits.
+    pub(crate) alarms: Vec<AlarmIx>,
+    /// Their limits where no mode is true.
+    pub(crate) own: Vec<AlarmDef>,
+    pub(crate) modes: Vec<Mode>,
+}
+
+/// Limits in one operating mode.
+#[derive(Debug, Clone)]
+pub(crate) struct Mode {
+    pub(crate) name: Arc<str>,
+    pub(crate) when: Arc<Expression>,
+    /// In the order of the rule's alarms.
+    pub(crate) limits: Vec<AlarmDef>,
+}
+
 /// All rules of a site, resolved against its point table.
 #[derive(Debug, Clone)]
 pub struct RuleSet {
@@ -328,6 +349,8 @@ pub struct RuleSet {
     pub(crate) points: Vec<PointAlarms>,
     /// In the order of their alarms.
     pub(crate) instances: Vec<Instance>,
+    /// Rules with modes, by subject.
+    pub(crate) modal: Vec<Modal>,
     pub(crate) suppressions: Vec<Suppression>,
     pub(crate) groups: Vec<TripGroup>,
     /// `source/<id>/loss_of_view` of each source.
@@ -481,6 +504,17 @@ impl RuleSet {
         let siblings: Vec<&AlarmDef> = match def.subject {
             Subject::Point(p) => {
                 let _ = write!(text, "|{}", table.point(p).tag);
+                let modal = self
+                    .modal
+                    .iter()
+                    .find(|m| m.rule == def.rule && m.subject == p);
+                for mode in modal.into_iter().flat_map(|m| &m.modes) {
+                    let _ = write!(text, "|{}|{}", mode.name, mode.when.text());
+                    for a in &mode.limits {
+                        let limits = (a.limit, a.deadband, a.on_delay_ns, a.off_delay_ns);
+                        let _ = write!(text, "|{limits:?}");
+                    }
+                }
                 if let Some(i) = self.instance_on(def.rule, p) {
                     let _ = write!(text, "|{}|{}", i.unit, i.settings.text());
                     for input in &i.inputs {
@@ -570,6 +604,7 @@ pub(crate) struct Builder<'a> {
     rules: Vec<Rule>,
     by_point: BTreeMap<PointIx, Vec<AlarmDef>>,
     derived: Vec<Derived>,
+    modal: Vec<Modal>,
     pub(crate) suppress: Vec<suppress::Pending>,
     pub(crate) first_out: Vec<first_out::Pending>,
 }
@@ -581,6 +616,7 @@ impl<'a> Builder<'a> {
             rules: Vec::new(),
             by_point: BTreeMap::new(),
             derived: Vec::new(),
+            modal: Vec::new(),
             suppress: Vec::new(),
             first_out: Vec::new(),
         }
@@ -606,6 +642,25 @@ impl<'a> Builder<'a> {
 
     pub(crate) fn suppress(&mut self, p: suppress::Pending) {
         self.suppress.push(p);
+    }
+
+    /// The alarms of a rule on a point that have limits.
+    pub(crate) fn limits_of(&self, rule: RuleIx, point: PointIx) -> Vec<AlarmDef> {
+        let all = self.by_point.get(&point).into_iter().flatten();
+        let own = all.filter(|a| a.rule == rule && a.side().is_some());
+        own.copied().collect()
+    }
+
+    /// Modes of a rule on a point; the limits of each are in the order of [`Builder::limits_of`].
+    pub(crate) fn modal(&mut self, rule: RuleIx, point: PointIx, modes: Vec<Mode>) {
+        let own = self.limits_of(rule, point);
+        self.modal.push(Modal {
+            rule,
+            subject: point,
+            alarms: Vec::new(),
+            own,
+            modes,
+        });
     }
 
     pub(crate) fn covered(&self, point: PointIx, kind: Kind) -> bool {
@@ -672,11 +727,13 @@ impl<'a> Builder<'a> {
         }
         alarms.shrink_to_fit();
         let instances = place(std::mem::take(&mut self.derived), &points, &alarms);
+        let modal = place_modal(std::mem::take(&mut self.modal), &points, &alarms);
         RuleSet {
             rules: self.rules,
             alarms,
             points,
             instances,
+            modal,
             suppressions: Vec::new(),
             groups: Vec::new(),
             sources,
@@ -755,6 +812,24 @@ impl<'a> Builder<'a> {
             }
         }
     }
+}
+
+/// Gives every rule with modes the places of its alarms.
+fn place_modal(mut all: Vec<Modal>, points: &[PointAlarms], alarms: &[AlarmDef]) -> Vec<Modal> {
+    for m in &mut all {
+        let r = points[m.subject.index()];
+        let range = r.first..r.first + u32::from(r.all);
+        let place = |def: &AlarmDef| {
+            let same = |a: &AlarmDef| a.rule == def.rule && a.level == def.level;
+            range
+                .clone()
+                .find(|i| same(&alarms[*i as usize]))
+                .map(AlarmIx)
+        };
+        // Every alarm of the builder has its place.
+        m.alarms = m.own.iter().filter_map(place).collect();
+    }
+    all
 }
 
 /// Gives every instance the places of its alarms, and all of them their order.
