@@ -11,6 +11,7 @@ mod model;
 mod modes;
 mod prop_level;
 mod properties;
+mod properties_edits;
 mod properties_lifecycle;
 mod reload;
 mod restart;
