@@ -26,6 +26,9 @@ use davy_simulator::scenarios::{Heard, Incident, Pattern, Replay, Story};
 const BASE_NS: i64 = 1_767_196_800_000_000_000;
 /// An operator who is awake acknowledges so long after the annunciation.
 const ACK_AFTER: Duration = Duration::from_secs(120);
+/// A calibrated point goes back into service so long after its test, once its alarms have returned:
+/// longer than any off-delay.
+const LOOKED_AT_AFTER: Duration = Duration::from_secs(600);
 /// Engines tick at least so often.
 const TICK: Duration = Duration::from_secs(10);
 /// Validation rule of the library: so many alarms in the first ten minutes.
@@ -165,7 +168,7 @@ impl Watch {
                         let command = take_out(&alarm, true, self.seq, at);
                         self.give(i, at, Input::Command(Box::new(command)));
                     } else {
-                        self.to_return.push_back((at + ACK_AFTER, i, alarm));
+                        self.to_return.push_back((at + LOOKED_AT_AFTER, i, alarm));
                     }
                 }
             }
