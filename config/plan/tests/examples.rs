@@ -57,6 +57,13 @@ fn the_tank_farm() {
     check("tank-farm", 16, &["W201", "W206"]);
 }
 
+/// Replays: each recording is a gateway, for its recorded time is the gateway's clock.
+#[test]
+fn the_recorded_plants() {
+    check("tep", 52, &[]);
+    check("3w", 28, &[]);
+}
+
 #[test]
 fn the_dust_hall() {
     check("dust-hall", 15, &[]);
