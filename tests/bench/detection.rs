@@ -77,7 +77,7 @@ fn main() {
 struct Run {
     recording: Recording,
     engine: Log,
-    /// By the tuned limits alone: nobody who wrote these knew the faults.
+    /// By the tuned limits alone: no number in them comes from a fault.
     limits: Log,
     floor: Option<Log>,
 }
