@@ -117,7 +117,7 @@ fn main() {
     say("priority 1", &critical);
     say("priority 2", &high);
     gateway.stop();
-    let journalled = journalled(data);
+    let journalled = journalled(&format!("{data}/gw-1"));
     println!(
         "in the journal: {journalled} of {alarms}; told: {}",
         high.len() + critical.len()
