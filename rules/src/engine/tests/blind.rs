@@ -91,6 +91,70 @@ fn what_never_came_is_stale_too() {
     );
 }
 
+/// 8.7: a point that may be silent for ever is never stale.
+#[test]
+fn a_point_without_a_limit_of_silence_is_never_stale() {
+    check(
+        ruled(
+            |p| {
+                h(p);
+                p.stale_after = Duration::ZERO;
+            },
+            "[[stale]]
+             id = \"gone\"
+             select = { tag = \"LT\" }
+             after = \"10s\"
+             priority = 1",
+        ),
+        "0s LT=50
+         9s tick
+         11s tick
+         9000s tick
+         9001s LT=85",
+        "10s gone/LT/stale NORMAL>UNACK condition
+         9001s table/LT/h NORMAL>UNACK condition
+         9001s gone/LT/stale UNACK>RTN_UNACK returned",
+    );
+}
+
+/// 8.5, 8.18: under `use_value` a finite Bad value is no gap; silence is.
+#[test]
+fn a_used_value_is_no_gap_but_silence_is() {
+    let rules = "[[level]]
+         id = \"level\"
+         select = { tag = \"LT\" }
+         on_bad = \"use_value\"
+         gap_tolerance = \"2s\"
+         h = { limit = 70, priority = 2, on_delay = \"5s\" }";
+    let bare = |p: &mut davy_points::PointDef| p.limits = davy_points::Limits::default();
+    let level = |rig: &crate::proof::script::Rig| -> Vec<String> {
+        let of = |l: &String| l.contains(" level/LT/h ") && !l.contains("quality");
+        rig.lines().into_iter().filter(of).collect()
+    };
+    for (script, expected) in [
+        (
+            "0s LT=75\n1s LT=75 bad\n3s LT=75 bad\n5s tick",
+            "5s level/LT/h NORMAL>UNACK condition unknown",
+        ),
+        (
+            "0s LT=75\n3.5s tick\n5.5s tick",
+            "5s level/LT/h NORMAL>UNACK condition unknown",
+        ),
+        (
+            "0s LT=75\n1s LT=none\n3s LT=none\n5s tick",
+            "5s level/LT/h NORMAL>UNACK condition assumed unknown",
+        ),
+        (
+            "0s LT=75 at=-2s\n0.5s LT=75 bad\n5s tick",
+            "3s level/LT/h NORMAL>UNACK condition unknown",
+        ),
+    ] {
+        let mut rig = crate::proof::script::Rig::new(ruled(bare, rules).0, ruled(bare, rules).1);
+        rig.run(script);
+        assert_eq!(level(&rig), [expected], "{script}");
+    }
+}
+
 /// A `stale` rule of a file has its own silence; the overlay keeps the point's.
 #[test]
 fn a_stale_rule_has_its_own_silence() {

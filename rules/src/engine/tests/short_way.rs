@@ -130,4 +130,25 @@ fn what_is_old_or_came_before_takes_the_long_way() {
          4s tick",
         "3.1s stale/LT/stale NORMAL>UNACK condition",
     );
+    // In time, but before what was seen already.
+    check(
+        lt(|p| p.limits = davy_points::Limits::default()),
+        "0s LT=50
+         1s LT=50
+         3.5s LT=50 at=0.9s
+         5s tick",
+        "4s stale/LT/stale NORMAL>UNACK condition",
+    );
+}
+
+/// 3.9: a source whose clock runs ahead does not make its next sample late.
+#[test]
+fn what_comes_early_takes_the_long_way() {
+    check(
+        lt(|p| p.limits.hh = None),
+        "0s LT=50
+         0.1s LT=50 at=2s
+         1s LT=85 at=1s",
+        "1s table/LT/h NORMAL>UNACK condition",
+    );
 }
