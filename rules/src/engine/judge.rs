@@ -308,7 +308,6 @@ impl Engine {
     /// the UNKNOWN of a start has none until something is known (section 2, restart).
     pub(super) fn overlay(&mut self, p: PointIx, m: &Moment) {
         let known = self.points[p.index()].known();
-        let silent = std::mem::take(&mut self.points[p.index()].flags.silent_start);
         let (eval, event) = if known {
             (Eval::Known, Event::Seen)
         } else {
@@ -317,20 +316,18 @@ impl Engine {
         for i in self.levels(p) {
             let a = AlarmIx(i);
             let state = &mut self.alarms[a.index()];
-            let nothing_said = state
-                .live
-                .as_ref()
-                .is_none_or(|l| !l.regions.open && l.last.is_none());
-            match (silent && nothing_said, known) {
-                (true, true) => match &mut state.live {
-                    Some(live) => live.regions.eval = Eval::Known,
-                    None => state.unknown = false,
+            // What its last record says; of one that has said nothing, Known.
+            let last = state.live.as_ref().and_then(|l| l.last.as_ref());
+            let told = last.map_or(Eval::Known, |t| t.regions.after.eval);
+            match (told == eval, state.eval() == eval) {
+                (true, _) => match &mut state.live {
+                    Some(live) => live.regions.eval = eval,
+                    None => state.unknown = !known,
                 },
-                (true, false) => self.announce_unknown(a, m),
-                (false, _) if state.eval() != eval => {
+                (false, true) => self.announce_unknown(a, m),
+                (false, false) => {
                     self.transit(a, event.clone(), m, None);
                 }
-                (false, _) => {}
             }
         }
     }

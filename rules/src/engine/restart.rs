@@ -114,7 +114,6 @@ impl Engine {
             of_source[def.source.index()].push(p);
             let point = &mut self.points[p.index()];
             point.flags.owned = true;
-            point.flags.silent_start = true;
             point.flags.unheard = true;
             point.last_arrival = self.now;
             point.max_age = match ns(def.stale_after) {
@@ -192,8 +191,10 @@ impl Engine {
                 ));
                 saved.len() - 1
             });
-            // What a person still has to close is no longer of the alarm that has its name now.
-            if t.cause == Cause::Superseded && t.regions.after.open {
+            // What a person still has to close is no longer of the alarm that has its name now;
+            // that of the start is: single alarms superseded it, no edit.
+            let of_edit = *t.kind != *Kind::System.name();
+            if t.cause == Cause::Superseded && t.regions.after.open && of_edit {
                 let was = SavedAlarm::at_rest(&t.alarm, saved[i].activations);
                 let was = std::mem::replace(&mut saved[i], was);
                 self.replay_superseded(t, &was);

@@ -204,8 +204,6 @@ pub(super) struct Flags {
     pub(super) down: bool,
     /// A `stuck` alarm of it is active: its samples are Uncertain.
     pub(super) stuck: bool,
-    /// Its alarms' UNKNOWN since the start has no records (section 2, restart).
-    pub(super) silent_start: bool,
     /// A pending start may have been lost: safety class has no on-delay at the first Good sample.
     pub(super) zero_delay: bool,
     /// A stale deadline is queued.

@@ -19,12 +19,16 @@ pub(super) struct Causes {
     of_alarm: HashMap<AlarmIx, Vec<usize>>,
     /// By cause: until when it suppresses, while it is true.
     until: Vec<Option<Timestamp>>,
+    /// By cause: it has not been judged since the start or the reload; what it held before is kept
+    /// until then, so that one that stays true has one maximum.
+    unjudged: Vec<bool>,
 }
 
 impl Engine {
     pub(super) fn open_causes(&mut self) {
         let rules = self.rules.clone();
         self.causes.until = vec![None; rules.suppressions.len()];
+        self.causes.unjudged = vec![true; rules.suppressions.len()];
         for (n, s) in rules.suppressions.iter().enumerate() {
             match &s.by {
                 SuppressedBy::While(e) => {
@@ -78,16 +82,42 @@ impl Engine {
                 state.is_active() && state.eval() == Eval::Known
             }
         };
+        let first = std::mem::take(&mut self.causes.unjudged[n]);
         let until = match (holds, self.causes.until[n]) {
             (true, Some(until)) => Some(until),
             // 8.14: its maximum counts from when it became true.
             (true, None) => Some(Timestamp(m.wall.0.saturating_add(s.max_ns))),
-            (false, None) => return,
+            (false, None) => {
+                if first {
+                    self.end_what_was_held(n, m);
+                }
+                return;
+            }
             (false, Some(_)) => None,
         };
         self.causes.until[n] = until;
         for a in &s.alarms {
             self.set_suppressed(*a, &s.cause, until, m);
+        }
+    }
+
+    /// 8.14: a cause that held before a restart or a reload is true no longer.
+    fn end_what_was_held(&mut self, n: usize, m: &Moment) {
+        let rules = self.rules.clone();
+        let s = &rules.suppressions[n];
+        for a in &s.alarms {
+            let live = self.alarms[a.index()].live.as_ref();
+            let held = live.is_some_and(|l| {
+                let of_rule = |h: &super::service::Hold| !h.by_hand && *h.cause == *s.cause;
+                l.over.holds.iter().any(of_rule)
+            });
+            // Another cause of that name may hold it still.
+            let other = |(k, o): (usize, &crate::language::Suppression)| {
+                self.causes.until[k].is_some() && o.cause == s.cause && o.alarms.contains(a)
+            };
+            if held && !rules.suppressions.iter().enumerate().any(other) {
+                self.set_suppressed(*a, &s.cause, None, m);
+            }
         }
     }
 }

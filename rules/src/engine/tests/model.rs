@@ -135,6 +135,8 @@ struct Alarm {
     condition_start: Option<i64>,
     realarm: Option<i64>,
     eval: Eval,
+    /// What its last record says of that; of one that has said nothing, Known.
+    told: Eval,
     activations: usize,
     fresh: bool,
 }
@@ -156,6 +158,7 @@ impl Alarm {
             condition_start: None,
             realarm: None,
             eval,
+            told: Eval::Known,
             activations: 0,
             fresh: false,
         }
@@ -203,8 +206,6 @@ pub(super) struct Model {
     /// Since when nothing usable has come, and nothing that is not Bad.
     gap: Option<i64>,
     gap_of_bad: Option<i64>,
-    /// Whether the UNKNOWN of the start has had its first word.
-    told: bool,
     run_start: Option<i64>,
     suspect: Option<(Option<i64>, i64)>,
     pub(super) said: Vec<Said>,
@@ -244,7 +245,6 @@ impl Model {
             good: false,
             gap: None,
             gap_of_bad: None,
-            told: false,
             run_start: None,
             suspect: None,
             said: Vec::new(),
@@ -252,7 +252,8 @@ impl Model {
     }
 
     fn say(&mut self, n: usize, cause: Cause, from: Label) {
-        let a = &self.alarms[n];
+        let a = &mut self.alarms[n];
+        a.told = a.eval;
         let open = a.open || from != Label::Normal;
         self.said.push(Said {
             at: self.now,
@@ -367,6 +368,61 @@ impl Model {
 
     pub(super) fn source_up(&mut self) {
         self.source_down = false;
+    }
+
+    /// The process stopped, and starts now (section 2, restart; 8.15).
+    pub(super) fn restart(&mut self, stopped: i64, now: i64) {
+        self.now = now;
+        self.last_arrival = now;
+        (self.seen, self.stale, self.down, self.source_down) = (false, false, false, false);
+        self.good = false;
+        self.gap.get_or_insert(stopped);
+        self.gap_of_bad.get_or_insert(stopped);
+        (self.run_start, self.suspect) = (None, None);
+        for n in 0..self.alarms.len() {
+            let a = &mut self.alarms[n];
+            if a.active() {
+                a.condition = Condition::Active;
+                a.broken = now;
+            }
+            a.realarm = a.realarm.map(|t| t.max(now));
+            if a.acked && a.realarm.is_none() {
+                self.start_realarm(n);
+            }
+        }
+        for n in 0..self.alarms.len() {
+            let a = &mut self.alarms[n];
+            if !a.process() {
+                continue;
+            }
+            let news = a.open && a.eval == Eval::Known;
+            a.eval = Eval::Unknown;
+            let label = a.label();
+            if news {
+                self.say(n, Cause::Restart, label);
+            }
+        }
+        // 8.18: after the overlay, what fell due meanwhile, worst first.
+        let due = |(n, a): (usize, &Alarm)| Some((a.deadline.filter(|_| !a.overdue)?, n));
+        let mut over: Vec<(i64, usize)> = self.alarms.iter().enumerate().filter_map(due).collect();
+        over.retain(|(t, _)| *t <= now);
+        over.sort_unstable();
+        for (due, n) in over {
+            if self.alarms[n].condition == Condition::PendingOn {
+                self.on_delay_over(n, due);
+            }
+        }
+    }
+
+    /// Where a level stands.
+    pub(super) fn state(&self, level: Level) -> (Condition, Eval) {
+        let a = &self.alarms[self.at(level)];
+        (a.condition, a.eval)
+    }
+
+    /// 3.10: samples of the source are taken as of their arrival.
+    pub(super) fn is_clock_suspect(&self) -> bool {
+        self.suspect.is_some()
     }
 
     /// 3.9, 3.10, 8.20: which samples are judged, as of when, as how good. None: history only.
@@ -484,14 +540,14 @@ impl Model {
     fn overlay(&mut self) {
         let known = self.seen && !self.stale && !self.down && self.good;
         let eval = if known { Eval::Known } else { Eval::Unknown };
-        let first = !std::mem::replace(&mut self.told, true);
         for n in 0..self.alarms.len() {
             let a = &mut self.alarms[n];
             if !a.process() {
                 continue;
             }
-            // The UNKNOWN of the start is told once it has lasted; its end is no news.
-            let news = if first { !known } else { a.eval != eval };
+            // The UNKNOWN of the start is told once it has lasted; its end is no news where nobody
+            // has heard of it.
+            let news = a.told != eval;
             a.eval = eval;
             let label = a.label();
             if news {
@@ -671,8 +727,8 @@ impl Model {
         self.alarms[self.at(level)].activations > 0
     }
 
-    pub(super) fn levels(&self) -> Vec<Level> {
-        self.alarms.iter().map(|a| a.plan.level).collect()
+    pub(super) fn has(&self, level: Level) -> bool {
+        self.alarms.iter().any(|a| a.plan.level == level)
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) enum Step {
     Up,
     Ack(usize),
     UnAck(usize),
+    /// The process is away for so long.
+    Restart(i64),
 }
 
 /// What a series is made of.
@@ -36,6 +38,7 @@ pub(super) struct Mix {
     pub(super) people: u32,
     /// Long silences against ten waits of up to a second.
     pub(super) silent: u32,
+    pub(super) restarts: u32,
 }
 
 pub(super) const ALL: Mix = Mix {
@@ -46,9 +49,10 @@ pub(super) const ALL: Mix = Mix {
     source: 1,
     people: 3,
     silent: 3,
+    restarts: 0,
 };
 
-const CALM: Mix = Mix {
+pub(super) const CALM: Mix = Mix {
     unsure: 0,
     bad: 0,
     nan: 0,
@@ -56,6 +60,7 @@ const CALM: Mix = Mix {
     source: 0,
     people: 0,
     silent: 0,
+    restarts: 0,
 };
 
 /// With weight zero never, all the same.
@@ -106,6 +111,16 @@ pub(super) fn steps(mix: Mix) -> impl Strategy<Value = Vec<(i64, Step)>> {
         (mix.source, Just(Step::Up).boxed()),
         (mix.people, (0_usize..7).prop_map(Step::Ack).boxed()),
         (mix.people / 2, (0_usize..7).prop_map(Step::UnAck).boxed()),
+        (
+            mix.restarts,
+            prop_oneof![
+                Just(0_i64),
+                (0_i64..30).prop_map(|q| q * QUARTER),
+                Just(40_000 * S)
+            ]
+            .prop_map(Step::Restart)
+            .boxed(),
+        ),
     ]);
     let wait = weighted(vec![
         (
@@ -198,40 +213,109 @@ fn said(t: &Transition) -> Said {
     }
 }
 
-/// Both through the same steps; the first record that differs fails.
-fn agree(plan: &Plan, steps: &[(i64, Step)]) -> Result<Rig, TestCaseError> {
-    let (table, rules) = plan.compiled();
-    let mut rig = Rig::new(table, rules);
-    let mut model = Model::new(plan);
-    let point = rig.table.find("P").expect("the point");
+/// Levels that people may name.
+const NAMED: [Level; 7] = [
+    Level::H,
+    Level::Hh,
+    Level::Hhh,
+    Level::L,
+    Level::Ll,
+    Level::LossOfView,
+    Level::Bad,
+];
+
+/// A sample as it comes from the field.
+pub(super) fn give(rig: &mut Rig, tag: &str, r: &Reading) {
+    let point = rig.table.find(tag).expect("the point");
+    rig.give(
+        r.at,
+        Input::Sample(Sample {
+            point,
+            value: Value::F64(r.value),
+            quality: quality(r.class),
+            source_time: Timestamp(BASE + r.time),
+            offset_ns: 0,
+            uncertainty_ns: 0,
+            arrival_time: Timestamp(BASE + r.at),
+            seq: r.seq,
+        }),
+    );
+}
+
+/// The samples of a series as they arrive, each with the index of its step.
+pub(super) fn readings(steps: &[(i64, Step)]) -> Vec<(usize, Reading)> {
     let (mut at, mut seq) = (0_i64, 1_000_u64);
+    let mut all = Vec::new();
     for (n, (wait, step)) in steps.iter().enumerate() {
         at += wait;
-        model.until(at);
         match step {
             Step::Sample(value, class, age, newer) => {
                 seq = seq.saturating_add_signed(*newer);
-                let (now, time) = (Timestamp(BASE + at), at - age);
-                rig.give(
-                    at,
-                    Input::Sample(Sample {
-                        point,
-                        value: Value::F64(*value),
-                        quality: quality(*class),
-                        source_time: Timestamp(BASE + time),
-                        offset_ns: 0,
-                        uncertainty_ns: 0,
-                        arrival_time: now,
+                let (value, class) = (*value, *class);
+                let time = at - age;
+                all.push((
+                    n,
+                    Reading {
+                        at,
+                        time,
                         seq,
-                    }),
-                );
-                model.sample(&Reading {
-                    at,
-                    time,
-                    seq,
-                    value: *value,
-                    class: *class,
-                });
+                        value,
+                        class,
+                    },
+                ));
+            }
+            Step::Restart(away) => at += away,
+            _ => {}
+        }
+    }
+    all
+}
+
+/// The engine alone, on samples alone.
+pub(super) fn engine(plan: &Plan, samples: &[Reading]) -> Rig {
+    let (table, rules) = plan.compiled();
+    let mut rig = Rig::new(table, rules);
+    for r in samples {
+        give(&mut rig, "P", r);
+    }
+    rig
+}
+
+/// What its rule said.
+pub(super) fn of_rule(rig: &Rig) -> Vec<Said> {
+    let of_rule = rig.transitions.iter().filter(|t| &*t.rule == "m");
+    of_rule.map(said).collect()
+}
+
+/// Both through the same steps; the first record or state that differs fails.
+pub(super) fn agree(plan: &Plan, steps: &[(i64, Step)]) -> Result<(Rig, i64), TestCaseError> {
+    let (table, rules) = plan.compiled();
+    let mut rig = Rig::new(table, rules);
+    let mut model = Model::new(plan);
+    let samples = readings(steps);
+    let mut at = 0_i64;
+    let mut clock_lost = false;
+    for (n, (wait, step)) in steps.iter().enumerate() {
+        let stopped = at;
+        at += wait;
+        if let Step::Restart(away) = step {
+            model.until(stopped);
+            at += away;
+            rig.run(&format!("{}s restart", at as f64 / 1e9));
+            model.restart(stopped, at);
+            // What had fallen due acts with the first envelope.
+            rig.give(at, Input::Tick);
+            model.until(at);
+            clock_lost = false;
+        } else {
+            model.until(at);
+        }
+        match step {
+            Step::Sample(..) => {
+                let i = samples.partition_point(|(i, _)| *i < n);
+                let r = samples[i].1;
+                give(&mut rig, "P", &r);
+                model.sample(&r);
             }
             Step::Tick => rig.give(at, Input::Tick),
             Step::Down => {
@@ -242,41 +326,33 @@ fn agree(plan: &Plan, steps: &[(i64, Step)]) -> Result<Rig, TestCaseError> {
                 rig.run(&format!("{}s up", at as f64 / 1e9));
                 model.source_up();
             }
-            Step::Ack(n) | Step::UnAck(n) => {
-                let levels = model.levels();
-                let level = levels[n % levels.len()];
+            Step::Restart(_) => {}
+            Step::Ack(level) | Step::UnAck(level) => {
+                let level = NAMED[*level];
                 // Timers of this instant act before the person.
                 rig.give(at, Input::Tick);
-                prop_assert_eq!(
-                    model.has_occurred(level),
-                    rig.transitions
-                        .iter()
-                        .any(|t| t.level == level && !t.occurrence.is_empty() && &*t.rule == "m")
-                );
-                if !model.has_occurred(level) {
-                    continue;
+                let alarm = format!("m/P/{level}");
+                let known = |t: &Transition| *t.alarm == *alarm && !t.occurrence.is_empty();
+                let occurred = rig.transitions.iter().any(known);
+                prop_assert_eq!(model.has(level) && model.has_occurred(level), occurred);
+                if occurred {
+                    let named = rig.transitions.iter().rev().find(|t| known(t));
+                    let named = named.map(|t| t.occurrence.to_string()).unwrap_or_default();
+                    let verb = match step {
+                        Step::Ack(_) => "ack",
+                        _ => "un_ack",
+                    };
+                    rig.command_for(at, verb, &named);
+                    let obeyed = match step {
+                        Step::Ack(_) => model.ack(level),
+                        _ => model.un_ack(level),
+                    };
+                    let answer = rig.results.last().map(|r| r.outcome == Outcome::Applied);
+                    prop_assert_eq!(answer, Some(obeyed), "step {}: {:?}", n, step);
                 }
-                let named = rig.occurrence(&format!("m/P/{level}"));
-                let obeyed = match step {
-                    Step::Ack(_) => {
-                        rig.command_for(at, "ack", &named);
-                        model.ack(level)
-                    }
-                    _ => {
-                        rig.command_for(at, "un_ack", &named);
-                        model.un_ack(level)
-                    }
-                };
-                let answer = rig.results.last().map(|r| r.outcome == Outcome::Applied);
-                prop_assert_eq!(answer, Some(obeyed), "step {}: {:?}", n, step);
             }
         }
-        let got: Vec<Said> = rig
-            .transitions
-            .iter()
-            .filter(|t| &*t.rule == "m")
-            .map(said)
-            .collect();
+        let got = of_rule(&rig);
         let same = got
             .iter()
             .zip(&model.said)
@@ -289,11 +365,36 @@ fn agree(plan: &Plan, steps: &[(i64, Step)]) -> Result<Rig, TestCaseError> {
             &model.said[same..],
             rig.lines(),
         );
+        // What has no record is the same, too: pending delays, the overlay of what is at rest.
+        for l in &plan.levels {
+            let a = rig
+                .rules
+                .find(&format!("m/P/{}", l.level), &rig.table)
+                .expect("the alarm");
+            prop_assert_eq!(
+                rig.engine.watched(a),
+                model.state(l.level),
+                "step {} {}",
+                n,
+                l.level
+            );
+        }
+        // 8.20: the source says so as long as its clock is suspect.
+        let suspect = model.is_clock_suspect();
+        if suspect && !clock_lost {
+            let source = rig.transitions.iter().rev().find(|t| &*t.rule == "source");
+            prop_assert!(
+                source.is_some_and(|t| t.regions.after.is_active()),
+                "step {}",
+                n
+            );
+        }
+        clock_lost = suspect;
     }
     for (n, t) in (1_u64..).zip(&rig.transitions) {
         prop_assert_eq!(t.seq, n);
     }
-    Ok(rig)
+    Ok((rig, at))
 }
 
 proptest! {
@@ -324,6 +425,14 @@ proptest! {
     #[test]
     fn odd_times_make_the_records_of_the_model(
         plan in plans(), steps in steps(Mix { aged: 24, silent: 2, ..CALM }),
+    ) {
+        agree(&plan, &steps)?;
+    }
+
+    /// 8.15, 8.18: and over restarts of any length, at any moment.
+    #[test]
+    fn restarts_make_the_records_of_the_model(
+        plan in plans(), steps in steps(Mix { restarts: 4, aged: 1, ..ALL }),
     ) {
         agree(&plan, &steps)?;
     }

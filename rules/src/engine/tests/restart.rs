@@ -443,3 +443,50 @@ fn a_rule_that_is_gone_leaves_its_alarm_to_a_person() {
     assert_eq!(again.len(), 26);
     assert_ne!(*first, again);
 }
+
+/// Section 2, restart: the grouped alarm of a start that single alarms have superseded is still the
+/// one that a person acknowledges, after a kill, too; it stands once.
+#[test]
+fn a_superseded_start_is_not_orphaned_by_a_kill() {
+    let mut rig = crate::proof::script::Rig::new(plant::table_of(&["A", "B", "C"]), {
+        compiled(plant::table_of(&["A", "B", "C"]), "").1
+    });
+    rig.run(
+        "0s image
+         0.5s A=1
+         5.25s A=1
+         6s A=1
+         6.5s kill",
+    );
+    let alarm = "system/startup/on";
+    let superseded = |l: &String| l.contains(alarm) && l.contains("superseded");
+    assert!(rig.lines().iter().any(superseded), "{:#?}", rig.lines());
+    let standing = |rig: &crate::proof::script::Rig| {
+        let all = rig.engine.standing();
+        all.iter().filter(|s| &*s.last.alarm == alarm).count()
+    };
+    assert_eq!(standing(&rig), 1);
+    rig.run("7s ack system/startup/on");
+    assert_eq!(rig.answers(), ["applied"]);
+    assert_eq!(standing(&rig), 0);
+}
+
+/// 8.22: a delay that runs over a restart is no reason to say again what was said: overlay records
+/// come on change only.
+#[test]
+fn a_pending_delay_tells_no_overlay_twice() {
+    check(
+        super::lt(|p| {
+            super::delays(3, 0)(p);
+            p.limits.hh = None;
+            p.limits.l = None;
+            p.limits.ll = None;
+        }),
+        "0s LT=85 uncertain
+         1s LT=85
+         1.5s restart
+         2s LT=50",
+        "0s table/LT/h NORMAL>NORMAL quality unknown
+         1s table/LT/h NORMAL>NORMAL quality",
+    );
+}

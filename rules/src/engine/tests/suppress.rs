@@ -412,3 +412,41 @@ fn an_edit_keeps_what_came_first() {
     );
     assert_eq!(words(&rig), ["联锁组 K101：首出 t/TT-9/h"]);
 }
+
+/// 8.14: an edit that makes a condition false ends what it suppressed.
+#[test]
+fn a_condition_that_an_edit_made_false_suppresses_no_longer() {
+    let mut rig = check(
+        dust(FAN),
+        "0s PDT-1=50; XS-1=0; PDT-1=10; LT=50",
+        "0s dp/PDT-1/l NORMAL>SUPPRESSED suppress
+         0s dp/PDT-1/l SUPPRESSED>SUPPRESSED condition silent",
+    );
+    let other = FAN.replace("== 0", "== 2");
+    rig.edit(
+        plant::patient(&["PDT-1", "XS-1", "LT"]),
+        &dust_rules(&other),
+    );
+    rig.run("1s reload");
+    assert_eq!(
+        rig.lines()[2..],
+        ["1s dp/PDT-1/l SUPPRESSED>UNACK unsuppress"]
+    );
+}
+
+/// 8.14, 8.21: what was false after a restart has a maximum of its own when it is true again.
+#[test]
+fn a_cause_that_was_false_after_a_restart_suppresses_again() {
+    check(
+        dust(FAN),
+        "0s PDT-1=50; LT=50; XS-1=0
+         590s restart
+         591s XS-1=1; PDT-1=50; LT=50
+         620s XS-1=0",
+        "0s dp/PDT-1/l NORMAL>SUPPRESSED suppress
+         590s dp/PDT-1/l SUPPRESSED>SUPPRESSED restart unknown
+         590s dp/PDT-1/l SUPPRESSED>NORMAL unsuppress unknown
+         591s dp/PDT-1/l NORMAL>NORMAL quality
+         620s dp/PDT-1/l NORMAL>SUPPRESSED suppress",
+    );
+}
