@@ -2,6 +2,7 @@
 
 mod ack;
 mod blind;
+mod clauses;
 mod edit;
 mod flood;
 mod group;

@@ -459,7 +459,7 @@ when = \"true\"
     }
 
     proptest! {
-        /// Against a count from scratch, over gaps, Bad, Uncertain and equal times.
+        /// 8.16: against a count from scratch, over gaps, Bad, Uncertain and equal times.
         #[test]
         fn counts_agree_with_those_made_from_scratch(
             series in prop::collection::vec((0..4_i64, prop::sample::select(vec![

@@ -423,7 +423,7 @@ l = { limit = -230 }
     }
 
     proptest! {
-        /// Gaps, Bad, Uncertain, one instant twice: always what the sentence of the specification
+        /// 8.16, 8.27: gaps, Bad, Uncertain, one instant twice: always what the sentence of the specification
         /// says of the samples, taken together.
         #[test]
         fn it_says_what_the_sentence_says(

@@ -317,7 +317,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against all pairs, one by one.
+        /// 8.16: against all pairs, one by one.
         #[test]
         fn it_says_what_the_sentence_says(
             steps in prop::collection::vec((0_usize..4, 0_u8..40, 0_u8..8), 1..60),

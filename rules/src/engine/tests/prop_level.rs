@@ -400,8 +400,8 @@ pub(super) fn agree(plan: &Plan, steps: &[(i64, Step)]) -> Result<(Rig, i64), Te
 proptest! {
     #![proptest_config(super::cases())]
 
-    /// 3.4, 3.6, 3.7, 3.8, 3.9, 8.2, 8.3, 8.4, 8.6, 8.8, 8.9, 8.10, 8.17, 8.18, 8.22, 8.23: every
-    /// record, whatever comes.
+    /// 3.4, 3.6, 3.7, 3.8, 3.9, 8.2, 8.3, 8.4, 8.6, 8.8, 8.9, 8.10, 8.17, 8.18, 8.19, 8.22, 8.23:
+    /// every record, whatever comes.
     #[test]
     fn every_record_is_that_of_the_model(plan in plans(), steps in steps(ALL)) {
         agree(&plan, &steps)?;
@@ -413,7 +413,7 @@ proptest! {
         agree(&plan, &steps)?;
     }
 
-    /// 3.6, 8.6, 8.18: blindness and silence while delays run.
+    /// 3.6, 3.7, 8.5, 8.6, 8.18, 8.19: blindness and silence while delays run.
     #[test]
     fn gaps_make_the_records_of_the_model(
         plan in plans(), steps in steps(Mix { bad: 6, nan: 2, silent: 8, source: 1, ..CALM }),

@@ -197,7 +197,7 @@ pub(super) fn from_records(transitions: &[Transition]) -> BTreeMap<String, Regio
 proptest! {
     #![proptest_config(super::cases())]
 
-    /// 3.3: a return comes only in the envelope of a Good sample of that very point, which lies
+    /// 3.3, 3.7, 8.4, 8.17: a return comes only in the envelope of a Good sample of that very point, which lies
     /// beyond exit, at or after the end of the off-delay.
     #[test]
     fn absence_never_returns(
@@ -314,7 +314,7 @@ proptest! {
         prop_assert_eq!(again.hash, replay(fresh(&rig), &rig.log).hash);
     }
 
-    /// Restart at any point, from an image of any age: the same alarms are open, acknowledged ones
+    /// 8.15: restart at any point, from an image of any age: the same alarms are open, acknowledged ones
     /// acknowledged; seq goes on without a gap; no occurrence id comes twice.
     #[test]
     fn a_restart_keeps_what_stands(

@@ -483,7 +483,7 @@ fn in_time() -> impl Strategy<Value = Vec<(i64, Step)>> {
 proptest! {
     #![proptest_config(super::cases())]
 
-    /// The same rules again change nothing, at whatever moment, in whatever order of points.
+    /// 8.24: the same rules again change nothing, at whatever moment, in whatever order of points.
     #[test]
     fn the_same_rules_again_change_nothing(steps in steps(), at in 0_usize..120, other_order in any::<bool>()) {
         let plain = run(&steps, |_, _, _| {});
@@ -506,7 +506,7 @@ proptest! {
         }
     }
 
-    /// No edit returns anything by itself, and none loses what nobody has seen, acknowledgements
+    /// 8.24, 3.3: no edit returns anything by itself, and none loses what nobody has seen, acknowledgements
     /// included; a log with reloads in it has one outcome.
     #[test]
     fn no_edit_loses_anything(steps in steps(), at in 0_usize..120, change in change()) {
@@ -560,7 +560,7 @@ proptest! {
         prop_assert_eq!(&replay(start, &log).transitions, &rig.transitions);
     }
 
-    /// An edit while it runs does what it would do over a restart that takes no time.
+    /// 8.24: an edit while it runs does what it would do over a restart that takes no time.
     #[test]
     fn a_reload_does_what_a_restart_does(
         steps in in_time(), at in 0_usize..60, change in change(), end in proptest::collection::vec((0_usize..3, 0_i64..100), 1..30),

@@ -364,7 +364,7 @@ fn naive(all: &[(i64, Option<(f64, bool)>)], t: i64) -> Vec<(f64, f64, bool)> {
 }
 
 proptest! {
-    /// Against sums from scratch, over gaps, Bad, Uncertain and equal times.
+    /// 3.12: against sums from scratch, over gaps, Bad, Uncertain and equal times.
     #[test]
     fn windows_agree_with_those_made_from_scratch(
         series in prop::collection::vec(given(), 1..100),

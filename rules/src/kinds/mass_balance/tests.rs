@@ -352,7 +352,7 @@ fn naive(all: &[Took]) -> Option<(f64, bool, bool)> {
 }
 
 proptest! {
-    /// Against the books made from scratch, over gaps, Bad, Uncertain, equal and late times.
+    /// 3.12: against the books made from scratch, over gaps, Bad, Uncertain, equal and late times.
     #[test]
     fn the_books_agree_with_those_made_from_scratch(
         series in prop::collection::vec(given(), 1..120)
