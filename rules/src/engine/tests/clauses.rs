@@ -63,7 +63,7 @@
 //! | 8.21 | `suppressed_while_its_cause_is_true` | |
 //! | 8.22 | `what_lies_over_an_alarm_names_it` | |
 //! | 8.22 | `records_of_all_kinds_hold_together` | |
-//! | 8.23 | `good_samples_make_the_records_of_the_model` | levels that an edit adds: `an_h_that_an_edit_adds_runs_its_own_delay` |
+//! | 8.23 | `good_samples_make_the_records_of_the_model` | levels that an edit adds |
 //! | 8.24 | `no_edit_loses_anything` | |
 //! | 8.24 | `a_reload_does_what_a_restart_does` | |
 //! | 8.25 | `it_sounds_again_in_its_time` | |

@@ -407,7 +407,7 @@ proptest! {
         agree(&plan, &steps)?;
     }
 
-    /// 3.5, 3.8, 8.1, 8.9: Good samples in time alone: entry, deadband, delays and masks, to the bit.
+    /// 3.5, 3.8, 8.1, 8.9, 8.23: Good samples in time alone: entry, deadband, delays and masks, to the bit.
     #[test]
     fn good_samples_make_the_records_of_the_model(plan in plans(), steps in steps(CALM)) {
         agree(&plan, &steps)?;
