@@ -9,7 +9,7 @@ use davy_points::{PointIx, Priority};
 
 use super::{Engine, Moment};
 use crate::alarm::{Cause, Event, Level};
-use crate::language::{AlarmDef, AlarmIx, Chatter, Kind, RuleIx, Subject, plain};
+use crate::ruleset::{AlarmDef, AlarmIx, Chatter, Kind, RuleIx, Subject, plain};
 
 /// When alarms were last annunciated: as many instants as it takes. Looked up, never walked.
 pub(super) type Recent = HashMap<AlarmIx, VecDeque<i64>>;

@@ -10,7 +10,7 @@ use crate::alarm::{
     Command, CommandResult, Event, Label, Level, Outcome, RegionsChange, Rejection, Role,
     Transition, VERSION, Verb, step,
 };
-use crate::language::{AlarmIx, Subject};
+use crate::ruleset::{AlarmIx, Subject};
 
 /// How many answered commands are remembered.
 const REMEMBERED: usize = 4096;

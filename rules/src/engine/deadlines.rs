@@ -15,7 +15,7 @@ use super::service::{Hold, Over, Shelf};
 use super::state::NEVER;
 use super::timers::Deadline;
 use crate::alarm::{Event, Shelve, Transition};
-use crate::language::AlarmIx;
+use crate::ruleset::AlarmIx;
 
 /// [`Over`] in an image; times are wall time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

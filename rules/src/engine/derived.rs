@@ -12,7 +12,7 @@ use super::timers::Deadline;
 use super::{Engine, Moment};
 use crate::alarm::{Eval, Event, Level};
 use crate::kinds::{Finding, Judge, Now, Reading};
-use crate::language::{AlarmIx, OnBad, Side};
+use crate::ruleset::{AlarmIx, OnBad, Side};
 
 /// One instance of a rule, as it runs.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use super::state::{Edited, Orphan};
 use super::timers::Deadline;
 use super::{Engine, Moment, Output};
 use crate::alarm::{Cause, Condition, Event, Flag, Label, Level, RegionsChange, Transition, step};
-use crate::language::{AlarmDef, AlarmIx, Kind, order};
+use crate::ruleset::{AlarmDef, AlarmIx, Kind, order};
 
 /// An on-delay whose end an edit moved: when it ends, how bad the level is, which alarm.
 pub(super) type Pending = (i64, u8, AlarmIx);

@@ -12,7 +12,7 @@ use crate::alarm::{
     Cause, Command, Condition, Event, Flag, Label, Level, Regions, RegionsChange, Rejection,
     Shelve, Transition, VERSION, step,
 };
-use crate::language::{About, AlarmIx, Kind, STARTUP, Shade, Subject, sentence};
+use crate::ruleset::{About, AlarmIx, Kind, STARTUP, Shade, Subject, sentence};
 
 /// How many closed occurrences are remembered, to tell a stale acknowledgement from nonsense.
 const CLOSED_KEPT: usize = 4096;

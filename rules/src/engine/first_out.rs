@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::source::stamped_by_us;
 use super::{Engine, Moment};
 use crate::alarm::{Cause, Event, Label};
-use crate::language::{AlarmDef, AlarmIx, Subject, ns, plain_part};
+use crate::grammar::ns;
+use crate::ruleset::{AlarmDef, AlarmIx, Subject, plain_part};
 
 /// How far a device's own clock may be off beside another's: what a plant that keeps time with NTP
 /// can promise.

@@ -10,7 +10,7 @@ use davy_points::{Priority, Quality, Value};
 use super::judge::Verdict;
 use super::timers::Deadline;
 use super::{Engine, Moment};
-use crate::language::{AlarmIx, FLOOD, Subject};
+use crate::ruleset::{AlarmIx, FLOOD, Subject};
 
 /// Counts are kept by the second.
 const SLOT_NS: i64 = 1_000_000_000;

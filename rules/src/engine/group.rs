@@ -11,7 +11,8 @@ use super::state::NEVER;
 use super::timers::Deadline;
 use super::{Engine, Moment};
 use crate::alarm::Event;
-use crate::language::{AlarmIx, Kind, Shade, Subject, ns};
+use crate::grammar::ns;
+use crate::ruleset::{AlarmIx, Kind, Shade, Subject};
 
 /// A storm is at least so many points of one source at once; two where it has no more.
 const STORM_POINTS: usize = 3;

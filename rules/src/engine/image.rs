@@ -10,7 +10,7 @@ use super::Engine;
 use super::deadlines::SavedOver;
 use super::state::{Edited, NEVER, PointState};
 use crate::alarm::{CommandResult, Regions, Transition, VERSION};
-use crate::language::{AlarmIx, Shade};
+use crate::ruleset::{AlarmIx, Shade};
 
 /// Everything that the engine knows and cannot see again. Times are wall time: monotonic time
 /// ends with the process.

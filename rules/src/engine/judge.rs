@@ -7,7 +7,7 @@ use super::state::NEVER;
 use super::timers::Deadline;
 use super::{Engine, Moment};
 use crate::alarm::{Condition, Eval, Event, Level};
-use crate::language::{AlarmIx, Kind, OnBad, Side, Subject, order};
+use crate::ruleset::{AlarmIx, Kind, OnBad, Side, Subject, order};
 
 /// A source that gives nothing is known to be lost after three seconds at the latest
 /// (`acquisition.md`); until then a point without an answer has no alarm of its own.
@@ -191,7 +191,7 @@ impl Engine {
     fn gap_tolerance(&self, a: AlarmIx, p: PointIx) -> i64 {
         self.rule(a).gap_tolerance_ns.unwrap_or_else(|| {
             let interval = self.table.point(p).expected_interval;
-            crate::language::ns(interval).saturating_mul(2)
+            crate::grammar::ns(interval).saturating_mul(2)
         })
     }
 

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use davy_points::{Life, Mono, PointIx, PointTable, Quality, Timestamp, Value};
 
 use crate::alarm::{Condition, Eval, Event, Label, StandingAlarm};
-use crate::language::{AlarmDef, AlarmIx, Kind, Rule, RuleSet, Subject};
+use crate::ruleset::{AlarmDef, AlarmIx, Kind, Rule, RuleSet, Subject};
 use state::{AlarmState, NEVER, Orphan, PointState, SourceState};
 use timers::{Deadline, Timers};
 

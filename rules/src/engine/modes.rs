@@ -11,7 +11,8 @@ use davy_points::PointIx;
 
 use super::Engine;
 use super::edit::Editing;
-use crate::language::{AlarmDef, AlarmIx, Kleene, Modal, Side, Subject};
+use crate::grammar::Kleene;
+use crate::ruleset::{AlarmDef, AlarmIx, Modal, Side, Subject};
 
 /// By point: the modal rules that read it. Looked up, never walked.
 pub(super) type ModeInputs = HashMap<PointIx, Vec<usize>>;

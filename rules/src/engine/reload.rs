@@ -22,7 +22,9 @@ use super::image::SavedAlarm;
 use super::state::{AlarmState, NEVER, PointState, SourceState};
 use super::stuck::{StuckState, WitnessState};
 use super::suppress::Causes;
-use crate::language::{AlarmDef, AlarmIx, Approval, Kind, RuleSet, Subject, compile_signed, ns};
+use crate::grammar::ns;
+use crate::language::compile_signed;
+use crate::ruleset::{AlarmDef, AlarmIx, Approval, Kind, RuleSet, Subject};
 
 /// Rules and points to go on with. In the input log it is their texts: a replay compiles them
 /// again and judges what was judged.
@@ -624,7 +626,7 @@ impl Engine {
             } else if self.rule(a).realarm_ns.is_none() {
                 self.alarms[a.index()].live().realarm_at = NEVER;
             }
-            if self.kind(a) == crate::language::Kind::Stuck
+            if self.kind(a) == crate::ruleset::Kind::Stuck
                 && self.alarms[a.index()].is_active()
                 && let Subject::Point(p) = def.subject
             {

@@ -16,7 +16,8 @@ use super::{Engine, Identity, Restored, mono};
 use crate::alarm::{
     Cause, CommandResult, Condition, Eval, Event, Flag, Outcome, Transition, VERSION,
 };
-use crate::language::{AlarmIx, Kind, RuleSet, Shade, Subject, ns, order};
+use crate::grammar::ns;
+use crate::ruleset::{AlarmIx, Kind, RuleSet, Shade, Subject, order};
 
 /// Pending starts are saved at most this old (section 2, restart); older, one may be lost.
 const IMAGE_AGE_NS: i64 = 1_000_000_000;

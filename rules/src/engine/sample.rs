@@ -5,8 +5,9 @@ use davy_points::{Life, PointIx, Quality, QualityClass, Sample, SourceIx, Timest
 use super::state::{NEVER, PointState};
 use super::timers::Deadline;
 use super::{Engine, Moment, SKEW_LIMIT_NS, finite};
+use crate::grammar::ns;
 use crate::kinds::Reading;
-use crate::language::{AlarmIx, Kind, ns};
+use crate::ruleset::{AlarmIx, Kind};
 
 /// What becomes of a sample in live evaluation (3.9).
 enum Admission {

@@ -11,7 +11,7 @@ use davy_points::{Priority, Timestamp};
 
 use super::{Engine, Moment};
 use crate::alarm::{Command, Event, Level, OutOfService, Regions, Rejection, Shelve};
-use crate::language::{AlarmDef, AlarmIx, Subject};
+use crate::ruleset::{AlarmDef, AlarmIx, Subject};
 
 const MINUTE_NS: i64 = 60_000_000_000;
 

@@ -10,7 +10,7 @@ use super::judge::Verdict;
 use super::state::{Recovery, SourceState};
 use super::{Engine, Moment};
 use crate::alarm::Level;
-use crate::language::{AlarmDef, AlarmIx, FLOOD, STARTUP, Shade, Subject};
+use crate::ruleset::{AlarmDef, AlarmIx, FLOOD, STARTUP, Shade, Subject};
 
 impl Engine {
     pub(super) fn source_status(&mut self, e: SourceEvent) {
@@ -242,7 +242,7 @@ impl Engine {
     pub(super) fn new_source(&self, source: SourceIx, points: Vec<PointIx>) -> SourceState {
         let intervals = points
             .iter()
-            .map(|p| crate::language::ns(self.table.point(*p).expected_interval));
+            .map(|p| crate::grammar::ns(self.table.point(*p).expected_interval));
         let same = |field: fn(&davy_points::PointDef) -> &Arc<str>| -> Arc<str> {
             let mut values = points.iter().map(|p| field(self.table.point(*p)));
             match values.next() {

@@ -8,7 +8,8 @@ use super::judge::Verdict;
 use super::timers::Deadline;
 use super::{Engine, Moment};
 use crate::alarm::Event;
-use crate::language::{AlarmIx, STARTUP, ns};
+use crate::grammar::ns;
+use crate::ruleset::{AlarmIx, STARTUP};
 
 /// Making connections takes its time.
 const CONNECT_NS: i64 = 2_000_000_000;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::service::Over;
 use crate::alarm::{Condition, Eval, Regions, Transition};
-use crate::language::Shade;
+use crate::ruleset::Shade;
 
 /// No deadline, no gap.
 pub(super) const NEVER: i64 = i64::MAX;

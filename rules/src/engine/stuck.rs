@@ -12,7 +12,8 @@ use davy_points::{PointIx, Quality};
 use super::judge::Verdict;
 use super::reload::Moved;
 use super::{Engine, Moment};
-use crate::language::{AlarmIx, Expression, Kind, Kleene, Shade, ns};
+use crate::grammar::{Expression, Kleene, ns};
+use crate::ruleset::{AlarmIx, Kind, Shade};
 
 /// Entries kept by each queue.
 const KEPT: usize = 64;
@@ -226,7 +227,7 @@ impl Engine {
         // Subjects that share an expression share its state.
         let mut shared: Vec<Option<(Arc<Expression>, usize)>> = vec![None; rules.rules.len()];
         for (a, def) in rules.alarms() {
-            let crate::language::Subject::Point(p) = def.subject else {
+            let crate::ruleset::Subject::Point(p) = def.subject else {
                 continue;
             };
             let Some(settings) = &rules.rule(def.rule).stuck else {

@@ -10,7 +10,8 @@ use davy_points::{PointIx, Timestamp};
 
 use super::{Engine, Moment};
 use crate::alarm::Eval;
-use crate::language::{AlarmIx, Kleene, SuppressedBy};
+use crate::grammar::Kleene;
+use crate::ruleset::{AlarmIx, SuppressedBy};
 
 /// Which causes hang on what. Looked up, never walked.
 #[derive(Debug, Default)]
@@ -112,7 +113,7 @@ impl Engine {
                 l.over.holds.iter().any(of_rule)
             });
             // Another cause of that name may hold it still.
-            let other = |(k, o): (usize, &crate::language::Suppression)| {
+            let other = |(k, o): (usize, &crate::ruleset::Suppression)| {
                 self.causes.until[k].is_some() && o.cause == s.cause && o.alarms.contains(a)
             };
             if held && !rules.suppressions.iter().enumerate().any(other) {

@@ -31,8 +31,9 @@ use std::time::Duration;
 
 use davy_points::{Limits, PointDef, PointTable};
 
-use crate::language::{RuleSet, compile};
+use crate::language::compile;
 use crate::proof::plant;
+use crate::ruleset::RuleSet;
 
 /// LT: LL 10, L 20, H 80, HH 90, deadband 1; no other point.
 fn lt(change: impl Fn(&mut PointDef)) -> (PointTable, RuleSet) {

@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use davy_points::PointIx;
 
 use super::reload::Moved;
-use crate::language::AlarmIx;
+use crate::ruleset::AlarmIx;
 
 /// Within one instant on-delays come first, worst first, then what expires, then re-alarms, then
 /// judges; staleness and what

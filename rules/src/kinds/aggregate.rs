@@ -16,7 +16,8 @@ use super::mode::Modes;
 use super::ranked::{self, Ranked};
 use super::window::{MOST, coverage, covers, fits, hold_of, needed, said, secs};
 use super::{Finding, Judge, Now, Reading, Settings};
-use crate::language::{Builder, Derived, Faults, Keys, ns};
+use crate::grammar::{Faults, Keys, ns};
+use crate::ruleset::{Builder, Derived};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Function {

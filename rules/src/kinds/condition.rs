@@ -6,7 +6,7 @@ use std::sync::Arc;
 use davy_points::PointIx;
 
 use super::Reading;
-use crate::language::Expression;
+use crate::grammar::Expression;
 
 /// The latest readings of an instance's inputs.
 #[derive(Debug, Clone)]

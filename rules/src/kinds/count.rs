@@ -11,8 +11,9 @@ use super::condition::{Condition, Latest, Said};
 use super::head::{Head, Policy, Site, missing};
 use super::window::{needed, said};
 use super::{Finding, Judge, Now, Reading, Settings};
-use crate::language::expression::Wanted;
-use crate::language::{Builder, Derived, Faults, Keys};
+use crate::grammar::expression::Wanted;
+use crate::grammar::{Faults, Keys};
+use crate::ruleset::{Builder, Derived};
 
 /// So many edges are kept at most, and as many as are needed.
 const MOST: f64 = 10_000.0;
@@ -268,9 +269,9 @@ mod tests {
 
     use super::*;
     use crate::kinds::trial::{ask, compiled, reading, refused};
-    use crate::language::RuleSet;
     use crate::proof::plant;
     use crate::proof::script::{Rig, check};
+    use crate::ruleset::RuleSet;
 
     const S: i64 = 1_000_000_000;
 

@@ -7,7 +7,8 @@ use super::head::{Head, Policy, Site, missing};
 use super::ladder::Ladder;
 use super::mode::Modes;
 use super::{Finding, Judge, Now, Reading, Settings};
-use crate::language::{Builder, Derived, Faults, Keys};
+use crate::grammar::{Faults, Keys};
+use crate::ruleset::{Builder, Derived};
 
 /// Where the set point comes from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -178,7 +179,7 @@ mod tests {
     use crate::proof::plant;
     use crate::proof::script::check;
 
-    fn loop_of(rule: &str) -> (davy_points::PointTable, crate::language::RuleSet) {
+    fn loop_of(rule: &str) -> (davy_points::PointTable, crate::ruleset::RuleSet) {
         let table = plant::patient(&["TIC-1.PV", "TIC-1.SP", "TIC-2.PV", "TIC-2.SP"]);
         let text = format!("schema = 1\n[[deviation]]\nid = \"off\"\n{rule}");
         let (rules, faults) = compile(&[("rules/a.toml".into(), text)], &table, &[]);

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::head::{Head, Policy, Site, missing};
 use super::{Finding, Judge, Now, Reading, Settings};
-use crate::language::{Builder, Derived, Faults, Keys};
+use crate::grammar::{Faults, Keys};
+use crate::ruleset::{Builder, Derived};
 
 /// Input slots.
 const COMMAND: usize = 0;
@@ -215,7 +216,7 @@ mod tests {
     use crate::proof::plant;
     use crate::proof::script::check;
 
-    fn valve(keys: &str) -> (davy_points::PointTable, crate::language::RuleSet) {
+    fn valve(keys: &str) -> (davy_points::PointTable, crate::ruleset::RuleSet) {
         let rule = format!(
             "[[discrepancy]]\nid = \"v\"\nselect = {{ tag = \"XV-*.OUT\" }}\n\
              feedback = \"XV-*.ZT\"\nwithin = \"5s\"\n{keys}"

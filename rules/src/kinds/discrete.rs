@@ -6,7 +6,8 @@ use davy_points::Priority;
 
 use super::head::{Head, Policy, Site};
 use super::{Finding, Judge, Now, Reading, Settings};
-use crate::language::{Builder, Derived, Faults, Keys};
+use crate::grammar::{Faults, Keys};
+use crate::ruleset::{Builder, Derived};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Discrete {
@@ -106,7 +107,7 @@ mod tests {
     use crate::proof::plant;
     use crate::proof::script::check;
 
-    fn contact(keys: &str) -> (davy_points::PointTable, crate::language::RuleSet) {
+    fn contact(keys: &str) -> (davy_points::PointTable, crate::ruleset::RuleSet) {
         let rule = format!("[[discrete]]\nid = \"di\"\nselect = {{ tag = \"XS-*\" }}\n{keys}");
         compiled(plant::patient(&["XS-1"]), &rule)
     }

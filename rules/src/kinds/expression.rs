@@ -10,9 +10,10 @@ use super::head::{Head, Policy, Site, missing};
 use super::ladder::Ladder;
 use super::mode::Modes;
 use super::{Finding, Judge, Now, Reading, Settings};
-use crate::language::expression::{Gives, Wanted};
-use crate::language::units::Unit;
-use crate::language::{Builder, Derived, Expression, Faults, Keys};
+use crate::grammar::expression::{Gives, Wanted};
+use crate::grammar::units::Unit;
+use crate::grammar::{Expression, Faults, Keys};
+use crate::ruleset::{Builder, Derived};
 
 pub(super) fn read(
     mut head: Head<'_>,
@@ -271,9 +272,9 @@ impl Judge for Computed {
 #[cfg(test)]
 mod tests {
     use crate::kinds::trial::{compiled, refused};
-    use crate::language::RuleSet;
     use crate::proof::plant;
     use crate::proof::script::check;
+    use crate::ruleset::RuleSet;
     use davy_points::{PointDef, PointTable};
 
     /// Two tanks with two gauges, a feed and a pump each.

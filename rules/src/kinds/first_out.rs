@@ -1,23 +1,13 @@
 //! `first_out`: which alarm of a trip group came first (section 4). Its grammar; the engine keeps
 //! the order (`engine/first_out`), for it hears of activations, not of values.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use davy_points::{Diagnostic, PointTable, Priority, Span};
+use davy_points::{Diagnostic, PointTable, Priority};
 
 use super::head::{Head, Site, missing};
-use crate::language::{AlarmIx, Builder, Faults, Keys, RuleSet, Subject, TripGroup, glob, nearest};
-
-/// A group as the file gives it, before alarms have their places.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    rule: crate::language::RuleIx,
-    name: Arc<str>,
-    priority: Priority,
-    alarms: Vec<(String, Span)>,
-    file: PathBuf,
-}
+use crate::grammar::{Faults, Keys, glob, nearest};
+use crate::ruleset::{AlarmIx, Builder, PendingGroup, RuleSet, Subject, TripGroup};
 
 pub(super) fn read(
     mut head: Head<'_>,
@@ -52,7 +42,7 @@ pub(super) fn read(
     let name: Arc<str> = group.map_or_else(|| head.rule.id.clone(), |(g, _)| g.into());
     let priority = head.priority.unwrap_or(Priority::LOW);
     let rule = b.rule(head.rule);
-    b.first_out.push(Pending {
+    b.first_out.push(PendingGroup {
         rule,
         name,
         priority,
@@ -66,7 +56,7 @@ pub(super) fn read(
 
 /// Gives every group its alarms.
 pub(crate) fn resolve(
-    pending: &[Pending],
+    pending: &[PendingGroup],
     set: &RuleSet,
     table: &PointTable,
     faults: &mut Vec<Diagnostic>,

@@ -9,8 +9,8 @@ use davy_points::{PointDef, Span};
 use serde_spanned::Spanned;
 use toml::de::DeValue;
 
-use crate::language::units::Unit;
-use crate::language::{Faults, Keys, number_in, wrong_type};
+use crate::grammar::units::Unit;
+use crate::grammar::{Faults, Keys, number_in, wrong_type};
 
 /// A vessel as the file gives it.
 #[derive(Debug, Clone, PartialEq)]

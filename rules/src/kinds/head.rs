@@ -6,11 +6,9 @@ use std::sync::Arc;
 use davy_points::{Life, PointIx, PointTable, Priority, Span};
 
 use crate::alarm::Level;
-use crate::language::expression::{self, Wanted};
-use crate::language::{
-    AlarmDef, Approval, Builder, Chatter, Expression, Faults, Keys, Kind, Names, OnBad, Rule,
-    RuleIx, Selector, nearest, plain,
-};
+use crate::grammar::expression::{self, Wanted};
+use crate::grammar::{Expression, Faults, Keys, Names, Selector, nearest};
+use crate::ruleset::{AlarmDef, Approval, Builder, Chatter, Kind, OnBad, Rule, RuleIx, plain};
 
 /// What rules are read against.
 pub(crate) struct Site<'a> {

@@ -5,9 +5,11 @@ use davy_points::{PointDef, PointIx, Priority, Span};
 
 use super::head::Head;
 use super::mode::ModeText;
-use super::provenance::{Provenance, ProvenanceText};
+use super::provenance::ProvenanceText;
 use crate::alarm::Level;
-use crate::language::{AlarmDef, Faults, Keys, RuleIx, Subject, default_priority};
+use crate::grammar::{Faults, Keys};
+use crate::ruleset::Provenance;
+use crate::ruleset::{AlarmDef, RuleIx, Subject, default_priority};
 
 /// One level as the file gives it.
 pub(super) struct LevelText {

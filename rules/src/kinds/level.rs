@@ -8,9 +8,8 @@ use super::ladder::{LEVELS, Ladder, LevelText, LimitFaults};
 use super::mode::Modes;
 use super::provenance::Caps;
 use crate::alarm::Level;
-use crate::language::{
-    AlarmDef, Builder, Faults, Keys, Kind, Subject, default_priority, ns, table_limit,
-};
+use crate::grammar::{Faults, Keys, ns};
+use crate::ruleset::{AlarmDef, Builder, Kind, Subject, default_priority, table_limit};
 
 pub(super) fn read(
     mut head: Head<'_>,

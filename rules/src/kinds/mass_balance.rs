@@ -20,7 +20,8 @@ use super::window::{
     Fold, MOST, Slide, Step, Stretch, coverage, covers, fits, hold_of, needed, secs,
 };
 use super::{Finding, Judge, Now, Reading, Settings};
-use crate::language::{Builder, Derived, Faults, Keys};
+use crate::grammar::{Faults, Keys};
+use crate::ruleset::{Builder, Derived};
 
 /// Settings on one subject.
 #[derive(Debug, Clone, PartialEq)]

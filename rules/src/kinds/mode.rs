@@ -10,8 +10,9 @@ use davy_points::{PointIx, Span};
 use super::head::{Head, Site, missing};
 use super::ladder::{Ladder, LevelText};
 use crate::alarm::Level;
-use crate::language::expression::Wanted;
-use crate::language::{AlarmDef, Builder, Expression, Faults, Keys, Mode, RuleIx};
+use crate::grammar::expression::Wanted;
+use crate::grammar::{Expression, Faults, Keys};
+use crate::ruleset::{AlarmDef, Builder, Mode, RuleIx};
 
 /// One mode as the file gives it.
 pub(super) struct ModeText {

@@ -8,24 +8,10 @@ use davy_points::{PointDef, PointTable, Severity, Span};
 
 use super::ladder::{LEVELS, LevelText, Many};
 use crate::alarm::Level;
-use crate::language::{
-    AlarmDef, Approval, Faults, Keys, Override, Standards, Substance, nearest, table_limit,
-};
+use crate::grammar::{Faults, Keys, nearest};
+use crate::ruleset::{AlarmDef, Approval, Override, Provenance, Standards, Substance, table_limit};
 
-/// Where a set point comes from, as its limit table says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Provenance {
-    /// Of which level.
-    pub level: Level,
-    /// The source named; none where nothing is said.
-    pub source: Option<std::sync::Arc<str>>,
-    /// Somebody read the number in that source.
-    pub verified: bool,
-    /// It lies beyond a standard's cap, by a signed override.
-    pub overridden: bool,
-}
-
-/// The same, with the places.
+/// Where a set point comes from, with the places.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ProvenanceText {
     source: Option<String>,

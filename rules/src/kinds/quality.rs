@@ -6,7 +6,8 @@ use toml::de::DeValue;
 
 use super::head::{Head, Site};
 use crate::alarm::Level;
-use crate::language::{Builder, Faults, Keys, ns, plain, wrong_type};
+use crate::grammar::{Faults, Keys, ns, wrong_type};
+use crate::ruleset::{Builder, plain};
 
 pub(super) fn read(
     mut head: Head<'_>,

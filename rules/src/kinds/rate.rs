@@ -8,7 +8,8 @@ use super::mode::Modes;
 use super::moments::SlidingLine;
 use super::{Finding, Judge, Now, Reading, Settings};
 use crate::alarm::Level;
-use crate::language::{Builder, Derived, Faults, Keys};
+use crate::grammar::{Faults, Keys};
+use crate::ruleset::{Builder, Derived};
 
 /// A slope must be worth so many steps of the instrument over the window.
 const STEPS: f64 = 5.0;
@@ -211,7 +212,7 @@ mod tests {
 
     const S: i64 = 1_000_000_000;
 
-    fn tank(keys: &str) -> (davy_points::PointTable, crate::language::RuleSet) {
+    fn tank(keys: &str) -> (davy_points::PointTable, crate::ruleset::RuleSet) {
         let rule = format!(
             "[[rate]]\nid = \"rise\"\nselect = {{ tag = \"LT-*\" }}\nwindow = \"10s\"\n{keys}"
         );

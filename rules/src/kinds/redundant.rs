@@ -6,7 +6,8 @@ use davy_points::Priority;
 
 use super::head::{Head, Policy, Site, missing};
 use super::{Finding, Judge, Now, Reading, Settings};
-use crate::language::{Builder, Derived, Faults, Keys};
+use crate::grammar::{Faults, Keys};
+use crate::ruleset::{Builder, Derived};
 
 #[derive(Debug, Clone, PartialEq)]
 struct Redundant {
@@ -216,7 +217,7 @@ mod tests {
     use crate::proof::plant;
     use crate::proof::script::check;
 
-    fn tank(with: &str, keys: &str) -> (davy_points::PointTable, crate::language::RuleSet) {
+    fn tank(with: &str, keys: &str) -> (davy_points::PointTable, crate::ruleset::RuleSet) {
         let rule = format!(
             "[[redundant]]\nid = \"r\"\nselect = {{ tag = \"LT-*A\" }}\nwith = [{with}]\n\
              share = 0.02\n{keys}"

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use davy_points::{Limits, PointDef, PointTable};
 
-use crate::language::{Kind, compile};
+use crate::language::compile;
 use crate::proof::plant;
+use crate::ruleset::Kind;
 
 const MANUAL: &str = include_str!("../../../MANUAL.md");
 

@@ -11,8 +11,9 @@ use super::condition::{Condition, Latest, Said};
 use super::head::{Head, Policy, Site, missing};
 use super::window::{needed, said};
 use super::{Finding, Judge, Now, Reading, Settings};
-use crate::language::expression::Wanted;
-use crate::language::{Builder, Derived, Faults, Keys};
+use crate::grammar::expression::Wanted;
+use crate::grammar::{Faults, Keys};
+use crate::ruleset::{Builder, Derived};
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use davy_points::{Life, Priority};
 
 use super::head::{Head, Site};
 use crate::alarm::Level;
-use crate::language::{Builder, Faults, Keys, ns, plain};
+use crate::grammar::{Faults, Keys, ns};
+use crate::ruleset::{Builder, plain};
 
 pub(super) fn read(
     head: Head<'_>,

@@ -6,8 +6,9 @@ use davy_points::{Life, Priority};
 
 use super::head::{Head, Site, missing};
 use crate::alarm::Level;
-use crate::language::expression::Wanted;
-use crate::language::{Builder, Faults, Keys, StuckSettings, plain};
+use crate::grammar::expression::Wanted;
+use crate::grammar::{Faults, Keys};
+use crate::ruleset::{Builder, StuckSettings, plain};
 
 pub(super) fn read(
     mut head: Head<'_>,

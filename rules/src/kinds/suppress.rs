@@ -5,42 +5,19 @@
 //! Suppressed alarms are evaluated and recorded all the same; the engine keeps the time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use davy_points::{Diagnostic, PointIx, PointTable, Priority, Span};
 
 use super::head::{Head, Site, missing};
 use super::ladder::LEVELS;
 use crate::alarm::Level;
-use crate::language::{
-    AlarmIx, Builder, Expression, Faults, Keys, RuleSet, SuppressedBy, Suppression, Wanted, nearest,
+use crate::grammar::{Faults, Keys, Wanted, nearest};
+use crate::ruleset::{
+    AlarmIx, Builder, PendingBy, PendingCause, RuleSet, SuppressedBy, Suppression,
 };
 
 /// Longer than a week nothing is suppressed by design: it is taken out of service.
 const MAX_NS: i64 = 7 * 86_400 * 1_000_000_000;
-
-/// A cause as the file gives it, before alarms have their places.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    rule: String,
-    subjects: Vec<PointIx>,
-    levels: Option<Vec<Level>>,
-    cause: Arc<str>,
-    max_ns: i64,
-    by: By,
-    is_overridden: bool,
-    file: PathBuf,
-    span: Span,
-}
-
-#[derive(Debug)]
-enum By {
-    /// For each subject.
-    While(Vec<Arc<Expression>>),
-    /// Names of alarms, for each subject.
-    Alarm(Vec<String>),
-}
 
 /// Reads the causes of a rule, and notes them for [`resolve`].
 pub(super) fn read(
@@ -92,10 +69,10 @@ pub(super) fn read(
         let by = match (condition.clone(), alarm.clone()) {
             (Some((text, span)), None) => head
                 .expressions(text, &span, Wanted::Truth, &subjects, site, f)
-                .map(By::While),
+                .map(PendingBy::While),
             (None, Some((name, span))) => head
                 .alarm_names(name, &span, &subjects, site, f)
-                .map(By::Alarm),
+                .map(PendingBy::Alarm),
             _ => {
                 f.add(
                     "E335",
@@ -113,7 +90,7 @@ pub(super) fn read(
             "|{cause} {max_ns} {levels:?} {}",
             condition.or(alarm).map_or("", |t| t.0)
         ));
-        b.suppress(Pending {
+        b.suppress(PendingCause {
             rule: head.rule.id.to_string(),
             subjects: subjects.clone(),
             levels,
@@ -185,7 +162,7 @@ impl Head<'_> {
 /// Gives every cause its alarms. Faults: a cause that there is not, what only a named override may
 /// suppress, alarms that suppress each other.
 pub(crate) fn resolve(
-    pending: &[Pending],
+    pending: &[PendingCause],
     set: &RuleSet,
     table: &PointTable,
     faults: &mut Vec<Diagnostic>,
@@ -221,12 +198,12 @@ pub(crate) fn resolve(
                 ));
             }
             let by = match &p.by {
-                By::While(all) => all.get(n).map(|e| SuppressedBy::While(e.clone())),
-                By::Alarm(names) => names.get(n).and_then(|name| {
+                PendingBy::While(all) => all.get(n).map(|e| SuppressedBy::While(e.clone())),
+                PendingBy::Alarm(names) => names.get(n).and_then(|name| {
                     let found = set.find(name, table).filter(|a| {
                         let gateway = |t| &table.source(table.point(t).source).gateway;
                         match set.alarm(*a).subject {
-                            crate::language::Subject::Point(cause) => {
+                            crate::ruleset::Subject::Point(cause) => {
                                 gateway(cause) == gateway(*subject)
                             }
                             _ => true,

@@ -12,7 +12,8 @@ use super::moments::SlidingLine;
 use super::window::{needed, secs};
 use super::{Finding, Judge, Now, Reading, Settings};
 use crate::alarm::Level;
-use crate::language::{AlarmDef, Builder, Derived, Faults, Keys, table_limit};
+use crate::grammar::{Faults, Keys};
+use crate::ruleset::{AlarmDef, Builder, Derived, table_limit};
 
 /// Left at more than so many times the time that raises.
 const CLEAR: f64 = 1.2;

@@ -3,7 +3,8 @@
 use davy_points::{PointTable, QualityClass};
 
 use super::{Finding, Judge, Now, Reading};
-use crate::language::{RuleSet, compile};
+use crate::language::compile;
+use crate::ruleset::RuleSet;
 
 /// One file of rules against a table; a fault fails the test.
 pub(crate) fn compiled(table: PointTable, rules: &str) -> (PointTable, RuleSet) {

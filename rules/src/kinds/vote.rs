@@ -11,7 +11,8 @@ use davy_points::{Priority, QualityClass};
 
 use super::head::{Head, Policy, Site, missing};
 use super::{Finding, Judge, Now, Reading, Settings};
-use crate::language::{Builder, Derived, Faults, Keys, OnBad, ns};
+use crate::grammar::{Faults, Keys, ns};
+use crate::ruleset::{Builder, Derived, OnBad};
 
 /// What a leg says so by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -385,7 +386,7 @@ mod tests {
 
     const TAGS: [&str; 3] = ["PT-1A", "PT-1B", "PT-1C"];
 
-    fn two_of_three(keys: &str) -> (davy_points::PointTable, crate::language::RuleSet) {
+    fn two_of_three(keys: &str) -> (davy_points::PointTable, crate::ruleset::RuleSet) {
         let rule = format!(
             "[[vote]]\nid = \"v\"\nselect = {{ tag = \"PT-*A\" }}\n\
              legs = [\"PT-*A\", \"PT-*B\", \"PT-*C\"]\nof = 2\nabove = 80\nbad = {{ on_delay = \"0s\" }}\n{keys}"

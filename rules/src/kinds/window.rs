@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use davy_points::{PointDef, Span};
 
-use crate::language::{Faults, Keys, ns};
+use crate::grammar::{Faults, Keys, ns};
 
 /// What stretches of time make together. Only ever added to, never subtracted from: one absurd
 /// value is gone without a trace when it leaves the window.

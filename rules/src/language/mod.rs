@@ -1,52 +1,26 @@
 //! Rule text → checked rules. Every fault at once, each with its place and its remedy.
 //!
-//! Lives here: the grammar of `formats.md` section 2 as far as all kinds share it, selectors,
-//! durations, expressions, the words of an alarm. May not live here: state, time, verdicts; what
-//! one kind alone has stands in `kinds`. Read first: [`compile`], then [`RuleSet`].
+//! Lives here: reading the rule files of a site, one table after the other, and what is known only
+//! when all are read. May not live here: what all kinds are written in (`grammar`), what one kind
+//! alone has (`kinds`), what comes out (`ruleset`). Read first: [`compile`], then [`RuleSet`].
 
-mod approval;
-pub(crate) mod expression;
-mod guidance;
-mod nearest;
-mod ruleset;
-mod select;
-mod standards;
 #[cfg(test)]
 mod tests;
-mod text;
-pub(crate) mod units;
-mod words;
 
 use std::path::PathBuf;
 
 use davy_points::{Diagnostic, PointTable, Severity, Span};
 use toml::de::DeTable;
 
+use crate::grammar::{Faults, Keys, Names, wrong_type};
 use crate::kinds::{self, Site};
+use crate::ruleset::Builder;
 
-pub use crate::kinds::Provenance;
-
-pub(crate) use approval::Override;
-pub use approval::{Approval, sign_override};
-pub(crate) use expression::Names;
-pub(crate) use expression::Wanted;
-pub(crate) use nearest::nearest;
-pub(crate) use ruleset::{
-    Builder, Derived, SuppressedBy, Suppression, TripGroup, default_priority, plain, plain_part,
-    table_limit,
+pub use crate::grammar::{Expression, Page, body, pages};
+pub use crate::ruleset::{
+    AlarmDef, AlarmIx, Approval, Chatter, Kind, OnBad, Provenance, Rule, RuleIx, RuleSet,
+    StuckSettings, Subject, sign_override,
 };
-pub(crate) use select::{Selector, glob};
-pub(crate) use standards::{Standards, Substance};
-pub(crate) use text::{Faults, Keys, duration, number_in, wrong_type};
-
-pub use expression::Expression;
-pub(crate) use expression::Kleene;
-pub use guidance::{Page, body, pages};
-pub use ruleset::{
-    AlarmDef, AlarmIx, Chatter, Kind, OnBad, Rule, RuleIx, RuleSet, StuckSettings, Subject,
-};
-pub(crate) use ruleset::{Modal, Mode, Side, ns, order};
-pub(crate) use words::{About, FLOOD, STARTUP, Shade, sentence};
 
 /// Compiles the rule files of a site against its point table. What no file covers gets the
 /// implicit rules `table`, `stale` and `quality`. `Some` exactly where nothing is an error.
@@ -71,7 +45,7 @@ pub fn compile_signed(
     approval: &Approval,
 ) -> (Option<RuleSet>, Vec<Diagnostic>) {
     let mut all = Vec::new();
-    let mut builder = ruleset::Builder::new(table);
+    let mut builder = Builder::new(table);
     let names = Names::of(table);
     let site = Site {
         table,
@@ -120,7 +94,7 @@ fn read_file(
     document: &DeTable<'_>,
     site: &Site<'_>,
     f: &mut Faults<'_>,
-    builder: &mut ruleset::Builder<'_>,
+    builder: &mut Builder<'_>,
     ids: &mut Ids,
 ) {
     let mut keys = Keys::new(document, 0..0);

@@ -5,6 +5,7 @@ use davy_points::{Life, Limits, PointTable};
 use super::*;
 use crate::alarm::Level;
 use crate::proof::plant;
+use crate::ruleset::{About, Shade, sentence};
 
 fn site() -> PointTable {
     let mut a = plant::point("LT-101A");

@@ -11,7 +11,7 @@ use davy_points::{PointIx, PointTable, Span};
 
 use crate::alarm::{Condition, Eval, Level};
 use crate::engine::Engine;
-use crate::language::{AlarmIx, RuleSet, Subject};
+use crate::ruleset::{AlarmIx, RuleSet, Subject};
 
 /// What has been seen of one level of one rule, on any of its points. None: it has no such thing.
 #[derive(Debug, Clone, PartialEq)]

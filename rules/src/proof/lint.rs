@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use davy_points::{Binding, Diagnostic, Life, ModbusType, PointDef, PointTable, Span};
 
 use crate::alarm::Level;
-use crate::language::{AlarmDef, Kind, Page, Rule, RuleSet, Side, Subject, SuppressedBy, ns};
+use crate::grammar::{Page, ns};
+use crate::ruleset::{AlarmDef, Kind, Rule, RuleSet, Side, Subject, SuppressedBy};
 
 /// From the annunciation to a person's screen: the journal's fsync and MQTT. Measured at 1.8 ms
 /// (p99, poll taken off); a loaded machine and one retransmission are within this.
@@ -498,7 +499,8 @@ fn shown(ns: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::{compile, pages};
+    use crate::grammar::pages;
+    use crate::language::compile;
     use crate::proof::plant::{point, table};
     use davy_points::{ByteOrder, ModbusBinding, ModbusTable};
 

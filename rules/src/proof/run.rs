@@ -22,7 +22,8 @@ use super::testfile::{self, Edit, Step, Test, Wanted, What};
 use super::timeline::{Row, align};
 use crate::alarm::{Command, CommandResult, Outcome, Rejection, Transition, VERSION, Verb};
 use crate::engine::{Engine, EngineImage, Envelope, Identity, Input, Output, Reload, Restored};
-use crate::language::{Approval, RuleSet, compile_signed};
+use crate::language::compile_signed;
+use crate::ruleset::{Approval, RuleSet};
 
 /// Wall time of second 0: noon UTC, an ordinary day.
 const ZERO: i64 = 1_767_700_800_000_000_000;
@@ -223,7 +224,7 @@ impl Suite<'_> {
                 .map(|(_, def)| rules.name(def, table))
                 .collect();
             let all: Vec<&str> = all.iter().map(String::as_str).collect();
-            let hint = match crate::language::nearest(alarm, &all) {
+            let hint = match crate::grammar::nearest(alarm, &all) {
                 Some(near) => format!("did you mean {near}?"),
                 None => {
                     "an alarm is `rule/tag/level`; `table/TAG/LEVEL` for limits of the point table \

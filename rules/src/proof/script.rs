@@ -28,7 +28,7 @@ use davy_points::{Mono, NoData, PointTable, Quality, Sample, SourceEvent, Timest
 
 use crate::alarm::{Command, CommandResult, Transition, VERSION, Verb};
 use crate::engine::{Engine, EngineImage, Envelope, Identity, Input, Output, Reload, Restored};
-use crate::language::RuleSet;
+use crate::ruleset::RuleSet;
 
 /// Wall time of second 0.
 pub(crate) const BASE: i64 = 1_700_000_000_000_000_000;

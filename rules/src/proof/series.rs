@@ -15,7 +15,7 @@
 
 use davy_points::Span;
 
-use crate::language::{duration, ns};
+use crate::grammar::{duration, ns};
 
 /// Readings that one series may have: a test of a day at a second is a tenth of it.
 const MOST: usize = 1_000_000;

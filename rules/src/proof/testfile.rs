@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::line;
 use super::series::{self, Series};
 use crate::alarm::Verb;
-use crate::language::{Faults, Keys, duration, nearest, ns, wrong_type};
+use crate::grammar::{Faults, Keys, duration, nearest, ns, wrong_type};
 
 /// Readings that one test may have.
 const MOST: usize = 1_000_000;

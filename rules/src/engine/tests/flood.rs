@@ -4,9 +4,9 @@ use davy_points::{Limits, PointTable, Priority};
 
 use super::{compiled, lt, ruled};
 use crate::alarm::Flag;
-use crate::language::RuleSet;
 use crate::proof::plant;
 use crate::proof::script::check;
+use crate::ruleset::RuleSet;
 
 /// LT, silent for an hour before it is stale, H of priority 2.
 fn patient() -> (PointTable, RuleSet) {

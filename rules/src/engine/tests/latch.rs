@@ -7,8 +7,8 @@ use davy_points::{PointDef, PointTable};
 
 use super::ruled;
 use crate::alarm::{Rejection, Verb};
-use crate::language::RuleSet;
 use crate::proof::script::{Rig, check};
+use crate::ruleset::RuleSet;
 
 fn patient(p: &mut PointDef) {
     p.stale_after = Duration::from_secs(1_000_000);

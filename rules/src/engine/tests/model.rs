@@ -8,8 +8,8 @@
 use davy_points::{PointTable, QualityClass};
 
 use crate::alarm::{Cause, Condition, Eval, Label, Level};
-use crate::language::RuleSet;
 use crate::proof::plant;
+use crate::ruleset::RuleSet;
 
 pub(super) const S: i64 = 1_000_000_000;
 

@@ -19,7 +19,7 @@ const RULE: &str = "[[level]]
     while = \"MT > 0\"
     h = { limit = 60, on_delay = \"2s\" }";
 
-fn tank() -> (davy_points::PointTable, crate::language::RuleSet) {
+fn tank() -> (davy_points::PointTable, crate::ruleset::RuleSet) {
     compiled(plant::patient(&["LT-1", "FT-1", "MT"]), RULE)
 }
 

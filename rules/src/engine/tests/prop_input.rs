@@ -14,7 +14,7 @@ use super::prop_level::{ALL, CALM, Mix, agree, engine, give, of_rule, plans, rea
 use super::properties::from_records;
 use crate::alarm::{Cause, Condition, Flag, Level, Regions};
 use crate::engine::Input;
-use crate::language::Kleene;
+use crate::grammar::Kleene;
 use crate::proof::plant;
 use crate::proof::script::{BASE, Rig};
 

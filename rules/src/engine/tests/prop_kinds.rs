@@ -15,10 +15,10 @@ use super::prop_level::{give, quality};
 use super::properties::QUARTER;
 use crate::alarm::{Cause, Level, Regions, Transition};
 use crate::engine::{Engine, Envelope, Input, Restored};
-use crate::language::RuleSet;
 use crate::proof::plant;
 use crate::proof::replay;
 use crate::proof::script::{BASE, Rig, identity};
+use crate::ruleset::RuleSet;
 
 const RULES: &str = "
 [[level]]

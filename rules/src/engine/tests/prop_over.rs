@@ -14,9 +14,9 @@ use super::model::{Reading, S};
 use super::prop_level::give;
 use crate::alarm::{Cause, Label, Regions, Rejection, Shelve, Transition, Verb};
 use crate::engine::Input;
-use crate::language::RuleSet;
 use crate::proof::plant;
 use crate::proof::script::{BASE, Rig};
+use crate::ruleset::RuleSet;
 
 /// After so long an acknowledged alarm sounds again.
 const REALARM: i64 = 7 * S;

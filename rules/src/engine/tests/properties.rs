@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use super::compiled;
 use crate::alarm::{Cause, Condition, Eval, Label, Regions, Transition};
 use crate::engine::{Engine, Envelope, Input, Restored};
-use crate::language::RuleSet;
 use crate::proof::plant;
 use crate::proof::replay;
 use crate::proof::script::{BASE, Rig, identity};
+use crate::ruleset::RuleSet;
 
 pub(super) const RULES: &str = "[[level]]
          id = \"slow\"

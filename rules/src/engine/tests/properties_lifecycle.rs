@@ -9,9 +9,9 @@ use proptest::prelude::*;
 
 use super::compiled;
 use crate::alarm::{Cause, Label, Level, Regions, Transition};
-use crate::language::RuleSet;
 use crate::proof::plant;
 use crate::proof::script::{Rig, seconds};
+use crate::ruleset::RuleSet;
 
 /// Alarms that commands are about: latched and confirmed, plain, of every priority.
 const ALARMS: [&str; 7] = [

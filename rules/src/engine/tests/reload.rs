@@ -377,7 +377,7 @@ fn run(steps: &[(i64, Step)], between: impl FnMut(&mut Rig, usize, i64)) -> Rig 
 }
 
 fn run_on(
-    (table, rules): (davy_points::PointTable, crate::language::RuleSet),
+    (table, rules): (davy_points::PointTable, crate::ruleset::RuleSet),
     steps: &[(i64, Step)],
     mut between: impl FnMut(&mut Rig, usize, i64),
 ) -> Rig {

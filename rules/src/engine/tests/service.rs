@@ -5,8 +5,8 @@ use std::time::Duration;
 use davy_points::{PointDef, PointTable, Timestamp};
 
 use super::ruled;
-use crate::language::RuleSet;
 use crate::proof::script::{BASE, Rig, check};
+use crate::ruleset::RuleSet;
 
 fn patient(p: &mut PointDef) {
     p.stale_after = Duration::from_secs(1_000_000);

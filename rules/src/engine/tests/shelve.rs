@@ -6,9 +6,9 @@ use davy_points::{PointDef, PointTable, Priority};
 
 use super::{compiled, ruled};
 use crate::alarm::{Label, Shelve};
-use crate::language::RuleSet;
 use crate::proof::plant;
 use crate::proof::script::{Rig, check};
+use crate::ruleset::RuleSet;
 
 /// LT, silent for days without being stale.
 fn calm() -> (PointTable, RuleSet) {

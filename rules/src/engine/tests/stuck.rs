@@ -3,9 +3,9 @@
 use davy_points::PointTable;
 
 use super::compiled;
-use crate::language::RuleSet;
 use crate::proof::plant;
 use crate::proof::script::{Rig, check};
+use crate::ruleset::RuleSet;
 
 /// LT with H 80, FT beside it; LT stuck by 0.1 over 3 s while FT > 5.
 fn tank(witness: &str) -> (PointTable, RuleSet) {

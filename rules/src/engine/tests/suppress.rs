@@ -4,9 +4,10 @@ use davy_points::{PointTable, Priority};
 
 use super::compiled;
 use crate::alarm::{Cause, Label};
-use crate::language::{RuleSet, compile};
+use crate::language::compile;
 use crate::proof::plant;
 use crate::proof::script::{Rig, check};
+use crate::ruleset::RuleSet;
 
 /// PDT with L 20 of priority 2 and H 80; a fan XS beside it; LT with H 80.
 fn dust(suppress: &str) -> (PointTable, RuleSet) {

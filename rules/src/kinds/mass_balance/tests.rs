@@ -5,9 +5,10 @@ use davy_points::{PointDef, PointTable, QualityClass};
 use proptest::prelude::*;
 
 use super::*;
-use crate::language::{RuleSet, compile};
+use crate::language::compile;
 use crate::proof::plant;
 use crate::proof::script::Rig;
+use crate::ruleset::RuleSet;
 
 /// A vertical tank of 491 m² (25 m across), read every ten seconds, 550 m³/h and more in and out.
 fn site() -> PointTable {

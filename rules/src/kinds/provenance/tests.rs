@@ -3,8 +3,9 @@
 use davy_points::{Limits, PointTable, Severity};
 
 use crate::alarm::Level;
-use crate::language::{Approval, compile_signed, sign_override};
+use crate::language::compile_signed;
 use crate::proof::plant;
+use crate::ruleset::{Approval, sign_override};
 
 const KEY: &[u8] = b"a key of the site, 32 characters";
 

@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kinds::trial::{ask, compiled, reading, refused};
-use crate::language::RuleSet;
 use crate::proof::plant;
 use crate::proof::script::Rig;
+use crate::ruleset::RuleSet;
 
 const S: i64 = 1_000_000_000;
 

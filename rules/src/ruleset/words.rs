@@ -4,7 +4,7 @@
 use davy_points::{PointDef, Value};
 use serde::{Deserialize, Serialize};
 
-use super::ruleset::{AlarmDef, Kind, Rule};
+use super::{AlarmDef, Kind, Rule};
 use crate::alarm::Level;
 
 /// The part of a process that its start is: `system/startup/on`.
@@ -228,10 +228,10 @@ mod tests {
         point.unit = "m".into();
         let table = crate::proof::plant::table_of(&["LT-101B"]);
         let (ix, _) = table.iter().next().expect("a point");
-        let plain = crate::language::ruleset::plain;
+        let plain = crate::ruleset::plain;
         let def = AlarmDef {
             limit: Some(12.2),
-            ..plain(crate::language::RuleIx(0), ix, Level::Hh, 0, 0)
+            ..plain(crate::ruleset::RuleIx(0), ix, Level::Hh, 0, 0)
         };
         let rule = Rule::implicit("table", Kind::Level);
         let say = |value: &Value| sentence(&rule, &def, &About::Point(&point), value, Shade::Plain);

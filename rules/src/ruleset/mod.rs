@@ -1,5 +1,12 @@
 //! Checked rules, resolved for every point of a table: one [`AlarmDef`] per (rule, tag, level).
 
+mod approval;
+mod judge;
+mod pending;
+mod provenance;
+mod standards;
+mod words;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -10,9 +17,16 @@ use davy_points::{
 };
 use sha2::{Digest, Sha256};
 
-use super::expression::Expression;
 use crate::alarm::Level;
-use crate::kinds::{Provenance, Settings, first_out, suppress};
+use crate::grammar::{Expression, ns};
+
+pub(crate) use approval::Override;
+pub use approval::{Approval, sign_override};
+pub(crate) use judge::{Finding, Judge, Now, Reading, Settings};
+pub(crate) use pending::{PendingBy, PendingCause, PendingGroup};
+pub use provenance::Provenance;
+pub(crate) use standards::{Standards, Substance};
+pub(crate) use words::{About, FLOOD, STARTUP, Shade, sentence};
 
 /// What a rule judges by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -605,8 +619,8 @@ pub(crate) struct Builder<'a> {
     by_point: BTreeMap<PointIx, Vec<AlarmDef>>,
     derived: Vec<Derived>,
     modal: Vec<Modal>,
-    pub(crate) suppress: Vec<suppress::Pending>,
-    pub(crate) first_out: Vec<first_out::Pending>,
+    pub(crate) suppress: Vec<PendingCause>,
+    pub(crate) first_out: Vec<PendingGroup>,
 }
 
 impl<'a> Builder<'a> {
@@ -640,7 +654,7 @@ impl<'a> Builder<'a> {
         self.derived.push(d);
     }
 
-    pub(crate) fn suppress(&mut self, p: suppress::Pending) {
+    pub(crate) fn suppress(&mut self, p: PendingCause) {
         self.suppress.push(p);
     }
 
@@ -959,8 +973,4 @@ pub(crate) fn table_limit(point: &PointDef, level: Level) -> Option<f64> {
         Level::Hh => point.limits.hh,
         _ => None,
     }
-}
-
-pub(crate) fn ns(d: std::time::Duration) -> i64 {
-    i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)
 }

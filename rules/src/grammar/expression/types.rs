@@ -9,7 +9,7 @@ use davy_points::{PointIx, Span};
 
 use super::Fault;
 use super::judge::{Op, Two, run};
-use crate::language::units::{Scale, Unit};
+use crate::grammar::units::{Scale, Unit};
 
 /// A part of an expression; its code is the last in the program.
 pub(super) struct Node {
@@ -63,7 +63,7 @@ impl Node {
 }
 
 /// How a conversion is written in a program.
-pub(in crate::language) fn scaling(scale: Scale) -> Option<Op> {
+pub(in crate::grammar) fn scaling(scale: Scale) -> Option<Op> {
     match scale {
         Scale::Same => None,
         Scale::Times(by) => Some(Op::Times(by)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use davy_points::{Binding, ModbusType, PointDef, PointIx, PointTable};
 
-use super::super::nearest::nearest;
+use crate::grammar::nearest;
 
 /// Names that tags go by in expressions.
 pub(crate) struct Names {

@@ -22,8 +22,8 @@ use super::names::Names;
 use super::token::{Context, Token, tokens};
 use super::types::{Node, Program};
 use super::{Expression, Fault, Gives};
-use crate::language::nearest::nearest;
-use crate::language::units::Unit;
+use crate::grammar::nearest;
+use crate::grammar::units::Unit;
 
 /// Bytes of an expression that are read; who needs more needs two rules.
 pub(super) const LONGEST: usize = 4096;
