@@ -286,7 +286,7 @@ impl Engine {
         // What it has been asked for already would come up again and again.
         let wake = d.judge.wake().filter(|w| *w > d.latest.at);
         let due = wake.unwrap_or(NEVER).max(self.now);
-        if due < d.wake || (due != d.wake && due != NEVER) {
+        if due != d.wake && due != NEVER {
             d.wake = due;
             #[allow(clippy::cast_possible_truncation)]
             // fewer than 2^32 alarms, each of one instance

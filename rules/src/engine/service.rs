@@ -244,7 +244,6 @@ impl Engine {
         }
     }
 
-    #[allow(dead_code)]
     fn suppresses(&self, a: AlarmIx, cause: &str) -> bool {
         let live = self.alarms[a.index()].live.as_ref();
         live.is_some_and(|l| l.regions.suppressed.iter().any(|c| c == cause))

@@ -3,6 +3,7 @@
 mod ack;
 mod blind;
 mod clauses;
+mod derived;
 mod edit;
 mod flood;
 mod group;

@@ -218,6 +218,88 @@ fn a_restart_ends_suppression_until_its_cause_is_evaluated_again() {
     );
 }
 
+/// 8.14: what ends when one of two causes ends is told by the record: the other's deadline.
+#[test]
+fn a_cause_that_ends_leaves_the_other_its_deadline() {
+    let rig = check(
+        calm(),
+        "0s LT=85
+         1s suppress table/LT/h 1h cause=fan-off
+         2s suppress table/LT/h 2h cause=idle
+         3s suppress table/LT/h 30m cause=wash
+         4s unsuppress table/LT/h cause=idle
+         5s step 1800s
+         6s tick",
+        "0s table/LT/h NORMAL>UNACK condition
+         1s table/LT/h UNACK>SUPPRESSED suppress silent
+         2s table/LT/h SUPPRESSED>SUPPRESSED suppress silent
+         3s table/LT/h SUPPRESSED>SUPPRESSED suppress silent
+         4s table/LT/h SUPPRESSED>SUPPRESSED unsuppress silent
+         1805s table/LT/h SUPPRESSED>SUPPRESSED expired silent",
+    );
+    let until: Vec<Option<i64>> = rig
+        .transitions
+        .iter()
+        .map(|t| t.regions.after.suppressed_until)
+        .map(|u| u.map(|u| (u.0 - BASE) / 1_000_000_000))
+        .collect();
+    assert_eq!(
+        until,
+        [
+            None,
+            Some(3601),
+            Some(7202),
+            Some(7202),
+            Some(3601),
+            Some(3601)
+        ]
+    );
+}
+
+/// Section 1: each thing that lies over an alarm has its own end on the wall clock.
+#[test]
+fn a_clock_step_ends_what_it_passes_and_nothing_else() {
+    check(
+        calm(),
+        "0s LT=85
+         1s oos table/LT/h 8h permit=P-7
+         2s suppress table/LT/h 1h cause=fan-off
+         3s step 3600s
+         4s step 25199s
+         5s tick",
+        "0s table/LT/h NORMAL>UNACK condition
+         1s table/LT/h UNACK>OUT_OF_SERVICE out_of_service silent
+         2s table/LT/h OUT_OF_SERVICE>OUT_OF_SERVICE suppress silent
+         3603s table/LT/h OUT_OF_SERVICE>OUT_OF_SERVICE expired silent
+         28803s table/LT/h OUT_OF_SERVICE>UNACK expired",
+    );
+}
+
+/// 8.14: the maximum of a cause that stays true is over for good, a restart or not.
+#[test]
+fn a_restart_gives_a_cause_no_second_maximum() {
+    let mut rig = check(calm(), "0s LT=85", "0s table/LT/h NORMAL>UNACK condition");
+    let h = "table/LT/h";
+    cause(&mut rig, 1, h, "fan-off", Some(20));
+    rig.run("21s LT=85\n 22s restart\n 23s LT=85");
+    cause(&mut rig, 24, h, "fan-off", Some(60));
+    assert_eq!(
+        rig.lines()[1..],
+        [
+            "1s table/LT/h UNACK>SUPPRESSED suppress silent",
+            "20s table/LT/h SUPPRESSED>UNACK expired",
+            "22s table/LT/h UNACK>UNACK restart unknown",
+            "23s table/LT/h UNACK>UNACK quality",
+        ]
+    );
+    cause(&mut rig, 25, h, "fan-off", None);
+    cause(&mut rig, 26, h, "fan-off", Some(60));
+    assert_eq!(
+        last(&rig),
+        "26s table/LT/h UNACK>SUPPRESSED suppress silent"
+    );
+}
+
 /// A rule's cause that a person ended begins again only after it was false.
 #[test]
 fn a_person_may_end_the_suppression_of_a_rule() {

@@ -394,6 +394,81 @@ fn a_clock_step_never_lengthens_a_shelf() {
     assert_eq!(last(&rig), "3602s table/LT/h SHELVED>UNACK expired");
 }
 
+/// Section 1: each shelf has its own deadline on the wall clock; one that ends releases alone.
+#[test]
+fn a_clock_step_ends_only_what_it_passes() {
+    check(
+        calm_with(""),
+        "0s LT=85
+         1s shelve table/LT/h 10m; shelve table/LT/l 30m
+         2s step 599s
+         3s step 600s
+         4s step 600s
+         5s tick",
+        "0s table/LT/h NORMAL>UNACK condition
+         1s table/LT/h UNACK>SHELVED shelve silent
+         1s table/LT/l NORMAL>SHELVED shelve
+         601s table/LT/h SHELVED>UNACK expired
+         1803s table/LT/l SHELVED>NORMAL expired",
+    );
+}
+
+/// Row 12: what had returned when it was shelved was not standing: taken down it is not acked.
+#[test]
+fn a_shelf_over_what_had_returned_acks_nothing() {
+    check(
+        calm(),
+        "0s LT=85
+         1s LT=50
+         2s shelve table/LT/h 30m
+         3s unshelve table/LT/h
+         4s LT=85",
+        "0s table/LT/h NORMAL>UNACK condition
+         1s table/LT/h UNACK>RTN_UNACK returned
+         2s table/LT/h RTN_UNACK>SHELVED shelve silent
+         3s table/LT/h SHELVED>RTN_UNACK unshelve silent
+         4s table/LT/h RTN_UNACK>UNACK condition",
+    );
+}
+
+/// Row 12: what was un-acked beneath the shelf after the last image is not acked by taking it down.
+#[test]
+fn a_kill_forgets_no_un_ack_beneath_a_shelf() {
+    check(
+        calm(),
+        "0s LT=85
+         1s ack table/LT/h
+         2s shelve table/LT/h 30m
+         3s image
+         4s un_ack table/LT/h
+         5s kill
+         6s LT=85
+         7s unshelve table/LT/h",
+        "0s table/LT/h NORMAL>UNACK condition
+         1s table/LT/h UNACK>ACKED ack
+         2s table/LT/h ACKED>SHELVED shelve
+         4s table/LT/h SHELVED>SHELVED un_ack silent
+         5s table/LT/h SHELVED>SHELVED restart unknown silent
+         6s table/LT/h SHELVED>SHELVED quality silent
+         7s table/LT/h SHELVED>UNACK unshelve",
+    );
+}
+
+/// 8.12: a deadline that has passed by our clock when the command comes is none.
+#[test]
+fn a_deadline_that_has_passed_on_ours_is_none() {
+    let mut rig = check(calm(), "0s LT=85", "0s table/LT/h NORMAL>UNACK condition");
+    for ahead in [9_000_000_000, 10_000_000_000] {
+        let mut c = rig.plain(0, crate::alarm::Verb::Shelve);
+        c.alarm = Some("table/LT/h".into());
+        c.reason = "loop check".into();
+        c.until = Some(davy_points::Timestamp(c.issued_at.0 + ahead));
+        rig.give(10_000_000_000, crate::engine::Input::Command(Box::new(c)));
+    }
+    assert_eq!(rig.answers(), ["needs_deadline", "needs_deadline"]);
+    assert_eq!(rig.transitions.len(), 1);
+}
+
 /// The deadline is asked for on another machine's clock: on ours it is never longer than that.
 #[test]
 fn a_deadline_of_another_clock_is_never_longer_on_ours() {
