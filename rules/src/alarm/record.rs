@@ -423,7 +423,7 @@ pub struct Command {
     /// Why.
     #[serde(default)]
     pub reason: String,
-    /// Deadline of a shelf, of out of service, of a suppression.
+    /// Deadline of a shelf, of out of service, of a suppression, of a bypass.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub until: Option<Timestamp>,
     /// Shelve the current occurrence alone, or the next.
@@ -442,7 +442,7 @@ pub struct Command {
     /// Cause of a suppression.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cause: Option<String>,
-    /// Tags that a bypass is for.
+    /// Tags that a bypass is for, or `area:ID`, or `device:SOURCE/UNIT`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub points: Vec<String>,
     /// When it was given.
@@ -508,6 +508,10 @@ pub enum Rejection {
     AlreadyConfirmed,
     /// Its condition stands, or cannot be seen.
     NotNormal,
+    /// No such point, area or device.
+    UnknownPoint,
+    /// More points than may be bypassed at once.
+    TooMany,
 }
 
 /// Answer to a command (`formats.md` section 5).

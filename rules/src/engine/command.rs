@@ -10,7 +10,7 @@ use crate::alarm::{
     Command, CommandResult, Event, Label, Level, Outcome, RegionsChange, Rejection, Role,
     Transition, VERSION, Verb, step,
 };
-use crate::ruleset::{AlarmIx, Subject};
+use crate::ruleset::{AlarmIx, Kind, Subject};
 
 /// How many answered commands are remembered.
 const REMEMBERED: usize = 4096;
@@ -83,7 +83,8 @@ impl Engine {
             | Verb::InService
             | Verb::Suppress
             | Verb::Unsuppress => self.obey_for_alarm(c, wall),
-            Verb::Bypass | Verb::Restore => Err(Rejection::Unsupported),
+            Verb::Bypass => self.bypass(c, wall),
+            Verb::Restore => self.restore(c, wall),
         }
     }
 
@@ -170,6 +171,10 @@ impl Engine {
     fn obey_for_alarm(&mut self, c: &Command, wall: Timestamp) -> Result<(), Rejection> {
         let name = c.alarm.as_deref().ok_or(Rejection::Malformed)?;
         let a = self.named(name).ok_or(Rejection::UnknownAlarm)?;
+        if self.kind(a) == Kind::Bypass {
+            // The record of a bypass: what ends it is `restore`.
+            return Err(Rejection::NotApplicable);
+        }
         let m = self.at_command(a, wall);
         match c.verb {
             Verb::Shelve => self.shelve(a, c, &m),
@@ -193,7 +198,7 @@ impl Engine {
             .or_else(|| self.find_standing(name))
     }
 
-    fn at_command(&self, a: AlarmIx, wall: Timestamp) -> Moment {
+    pub(super) fn at_command(&self, a: AlarmIx, wall: Timestamp) -> Moment {
         Moment {
             wall,
             source_time: wall,

@@ -51,7 +51,11 @@ impl Engine {
         let acked = after.underlying_label() == Label::Acked;
         let closed = before.open && !after.open;
         let quiet = cleared && self.is_chattering(a);
+        let bypass = self.bypass_change(a, &before, &after);
         self.record(a, cause, before, after, m, asked);
+        if let Some((p, begins)) = bypass {
+            self.bypass_moved(p, begins, m, asked);
+        }
         if quiet {
             self.end_chatter(a, cause, m);
         }
@@ -148,7 +152,8 @@ impl Engine {
         self.open.insert(id, Holder::Alarm(a));
         let sounds = self.sounds(a);
         self.transit(a, Event::Activated { masked, sounds }, m, None);
-        if !masked {
+        // A trip under test is none of the plant's.
+        if !masked && !self.is_under_test(a) {
             self.note_trip(a, m);
         }
         if chatters {
@@ -223,7 +228,7 @@ impl Engine {
                             alarm_words = self.words_of(a);
                             (&i.unit, About::Derived(point, &i.what, &i.unit))
                         }
-                        None if def.level == Level::Chattering => {
+                        None if def.level == Level::Chattering || rule.kind == Kind::Bypass => {
                             alarm_words = self.words_of(a);
                             (&point.unit, About::Point(point))
                         }
@@ -282,6 +287,7 @@ impl Engine {
         let rev = known_rev.unwrap_or_else(|| self.rules.rule_rev(&def, &self.table).into());
         let startup = self.part(STARTUP);
         let degraded = self.is_degraded(a);
+        let test = self.is_under_test(a);
         let occurrence = self.alarms[a.index()].live().occurrence.clone();
         let group = match cause {
             Cause::Condition => self.first_of_hazard(a, &occurrence),
@@ -302,6 +308,9 @@ impl Engine {
             };
         if degraded {
             flags.push(Flag::Degraded);
+        }
+        if test {
+            flags.push(Flag::Test);
         }
         if live.chattering {
             flags.push(Flag::Chattering);

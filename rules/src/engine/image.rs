@@ -37,6 +37,9 @@ pub struct EngineImage {
     /// What came first in trip groups, by the group's own alarm.
     #[serde(default)]
     pub(super) trips: Vec<(String, Vec<super::first_out::Tripped>)>,
+    /// Tests of points that are over: tag, from, to. Those that run stand among the alarms.
+    #[serde(default)]
+    pub(super) tests: Vec<(Arc<str>, Timestamp, Timestamp)>,
     /// Hash of the tags in their order: the runs below hold for this order alone.
     pub(super) table_rev: u64,
     /// Newest admitted times, as runs of points next to each other: first, count, time, sequence.
@@ -162,7 +165,7 @@ impl Engine {
                     confirm: self.rule(a).confirm,
                     last: l.last.as_deref().cloned(),
                     inputs: self.inputs_of(a),
-                    commissioning: !self.sounds(a),
+                    commissioning: !self.in_service(a),
                 });
             } else if state.activations > 0 {
                 counters.push((self.alarm_name(a), state.activations));
@@ -194,6 +197,7 @@ impl Engine {
             commands: self.remembered.0.iter().cloned().collect(),
             judges: self.saved_judges(),
             trips: self.saved_groups(),
+            tests: self.saved_tests(),
             table_rev: self.table_rev,
             newest: self.newest_runs(),
             gaps: self.points_since(|p| p.gap_start),

@@ -31,6 +31,13 @@ pub(super) enum Verdict {
 
 impl Engine {
     pub(super) fn apply(&mut self, a: AlarmIx, verdict: Verdict, m: &Moment) {
+        // Nothing returns, and no delay is cancelled, by what is under test.
+        let verdict = match verdict {
+            Verdict::Exit | Verdict::Between { good: true } if self.is_touched(a) => {
+                Verdict::Between { good: false }
+            }
+            verdict => verdict,
+        };
         if self.editing.is_some() {
             self.apply_edit(a, verdict, m);
             return;
@@ -363,6 +370,10 @@ impl Engine {
             let verdict = match (self.kind(a), def.level) {
                 // 8.7: any admitted sample, Good or not, ends staleness.
                 (Kind::Stale, _) if self.alarms[a.index()].is_active() => Verdict::Exit,
+                // A test is no fault of the instrument.
+                (Kind::Quality, _) if q == Quality::UncertainTest && self.is_bypassed(p) => {
+                    Verdict::Between { good: false }
+                }
                 (Kind::Quality, _) if self.rule(a).classes.contains(&q.class()) => Verdict::Enter,
                 (Kind::Quality, _) if q.is_good() => Verdict::Exit,
                 (Kind::Quality, _) => Verdict::Between { good: false },

@@ -4,6 +4,7 @@
 //! May not live here: clocks, I/O, randomness, tasks; nor iteration over anything unordered.
 //! Read first: `alarm-engine.md`, then [`Engine::handle`], then `judge`.
 
+mod bypass;
 mod chatter;
 mod command;
 mod deadlines;
@@ -81,6 +82,7 @@ pub struct Engine {
     causes: suppress::Causes,
     groups: first_out::Groups,
     flood: flood::Flood,
+    tests: bypass::Tests,
     sources: Vec<SourceState>,
     /// While a start is not over.
     startup: Option<startup::Startup>,
@@ -273,8 +275,13 @@ impl Engine {
         self.rule(a).kind
     }
 
-    /// A point in commissioning is evaluated and listed, not annunciated (section 2).
+    /// What may annunciate: it is in service, and no test alone can have made it.
     fn sounds(&self, a: AlarmIx) -> bool {
+        self.in_service(a) && !self.is_under_test(a)
+    }
+
+    /// A point in commissioning is evaluated and listed, not annunciated (section 2).
+    fn in_service(&self, a: AlarmIx) -> bool {
         match self.def(a).subject {
             Subject::Point(p) => self.table.point(p).life == Life::InService,
             // A device whose points are all in commissioning is, too.

@@ -228,6 +228,7 @@ impl Engine {
         } = before;
         self.move_points(points, &table, &mut moved);
         self.move_sources(sources, &table, &mut moved);
+        self.move_tests(&moved);
         self.open_windows();
         self.open_instances();
         self.open_modes();
@@ -497,8 +498,8 @@ impl Engine {
         kept
     }
 
-    /// Alarms that no rule set holds: those of parts, and those of chatter guards whose rule and
-    /// point are still there.
+    /// Alarms that no rule set holds: those of parts, those of chatter guards whose rule and point
+    /// are still there, and bypasses of points that are.
     fn make_again(
         &mut self,
         made: &[(Arc<str>, AlarmDef)],
@@ -512,6 +513,9 @@ impl Engine {
             Subject::Part(_) => Some(self.add_part(name)),
             Subject::Point(p) => {
                 let p = moved.point(p)?;
+                if rules.rule(def.rule).kind == Kind::Bypass {
+                    return Some(self.bypass_alarm(p));
+                }
                 let id = &rules.rule(def.rule).id;
                 let (_, there) = self
                     .rules

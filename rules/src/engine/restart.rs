@@ -45,6 +45,7 @@ impl Engine {
             causes: super::suppress::Causes::default(),
             groups: super::first_out::Groups::default(),
             flood: super::flood::Flood::default(),
+            tests: super::bypass::Tests::default(),
             sources: Vec::new(),
             startup: None,
             stuck: Vec::new(),
@@ -140,6 +141,7 @@ impl Engine {
 
     fn read_back(&mut self, mut restored: Restored, stopped: Timestamp, wall: Timestamp) {
         let doubtful = restored.wall_doubtful;
+        let restarted = self.now;
         let told = restored
             .transitions
             .iter()
@@ -262,6 +264,14 @@ impl Engine {
                 self.open.insert(id.clone(), Holder::Orphan);
             }
         }
+        let tests = restored.image.as_ref().map_or(&[][..], |i| &i.tests);
+        let from_label = |t: Timestamp| {
+            let downtime = wall.since(stopped).max(0);
+            restarted
+                .saturating_sub(downtime)
+                .saturating_add(t.since(stopped))
+        };
+        self.restore_tests(tests, &from_label);
         self.restore_groups();
         self.restore_flood();
         self.say_unknown();
@@ -299,6 +309,9 @@ impl Engine {
             .and_then(|rest| rest.strip_suffix("/on"))
         {
             return Some(self.add_part(part));
+        }
+        if let Some(a) = self.find_bypass(name) {
+            return Some(a);
         }
         if let Some(a) = self.find_chatter(name).or_else(|| self.find_group(name)) {
             return Some(a);
@@ -471,7 +484,7 @@ impl Engine {
             }
         }
         self.restore_over(a, s.over, stopped, wall);
-        let put_into_service = s.commissioning && self.sounds(a);
+        let put_into_service = s.commissioning && self.in_service(a);
         let raised = self.edited(a, put_into_service);
         self.alarms[a.index()].rest();
         raised

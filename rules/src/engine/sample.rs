@@ -47,9 +47,15 @@ impl Engine {
         if !self.points.get(p.index())?.flags.owned {
             return Some(s.quality);
         }
+        let of_test = self.is_of_test(s);
+        let stored = |q: Quality| match of_test {
+            true => Quality::UncertainTest,
+            false => q,
+        };
         let (measured, time) = match self.admit(s) {
-            Admission::History(q) => return Some(q),
-            Admission::Live { quality, time } => (quality, time),
+            Admission::History(q) => return Some(stored(q)),
+            Admission::Live { quality, time } if quality.is_bad() => (quality, time),
+            Admission::Live { quality, time } => (stored(quality), time),
         };
         let point = &mut self.points[p.index()];
         point.newest = time;
@@ -135,7 +141,7 @@ impl Engine {
         }
         self.queue_stale(p);
         self.quicken(p);
-        Some(q)
+        Some(stored(q))
     }
 
     /// Something but Bad has come of a point: what stood for its source stands for it no longer.
@@ -276,12 +282,13 @@ impl Engine {
             && source.suspect.is_none()
             && source.run_start.is_none()
             && !self.alarms[self.rules.of_source(self.table.point(p).source).index()].is_active();
+        let bypassed = self.is_bypassed(p);
         let signal_at_rest = self
             .others(p)
             .all(|i| self.alarms[i as usize].condition() == crate::alarm::Condition::Normal);
         let quiet = self.quiet_band(p);
         let point = &mut self.points[p.index()];
         point.quiet = quiet;
-        point.quick = calm && signal_at_rest && point.known() && !point.flags.windowed;
+        point.quick = calm && !bypassed && signal_at_rest && point.known() && !point.flags.windowed;
     }
 }

@@ -157,8 +157,20 @@ impl Engine {
             permit: permit.to_owned(),
             until,
         };
+        self.put_out(a, out, m.now.saturating_add(whole_ns), m, c)
+    }
+
+    /// Out of service, with the end on both clocks.
+    pub(super) fn put_out(
+        &mut self,
+        a: AlarmIx,
+        out: OutOfService,
+        due: i64,
+        m: &Moment,
+        c: &Command,
+    ) -> Result<(), Rejection> {
+        let until = out.until;
         self.lay(a, Event::TakenOut(out), m, Some(c))?;
-        let due = m.now.saturating_add(whole_ns);
         self.alarms[a.index()].live().over.out_due = Some(due);
         self.watch(a, due, until);
         Ok(())
@@ -377,17 +389,17 @@ impl Engine {
 }
 
 /// A field that is there and says something.
-fn given(field: Option<&String>) -> Option<&str> {
+pub(super) fn given(field: Option<&String>) -> Option<&str> {
     field.map(|f| f.trim()).filter(|f| !f.is_empty())
 }
 
-fn needs_reason(c: &Command) -> Result<(), Rejection> {
+pub(super) fn needs_reason(c: &Command) -> Result<(), Rejection> {
     given(Some(&c.reason))
         .map(|_| ())
         .ok_or(Rejection::NeedsReason)
 }
 
-fn needs_second(c: &Command) -> Result<(), Rejection> {
+pub(super) fn needs_second(c: &Command) -> Result<(), Rejection> {
     given(c.second.as_ref())
         .filter(|second| *second != c.actor.trim())
         .map(|_| ())
@@ -396,7 +408,11 @@ fn needs_second(c: &Command) -> Result<(), Rejection> {
 
 /// The end that a command asks for, and how long that is: in (0, longest] by the clock of whoever
 /// asked, and never longer on ours.
-fn deadline(c: &Command, m: &Moment, longest: i64) -> Result<(Timestamp, i64), Rejection> {
+pub(super) fn deadline(
+    c: &Command,
+    m: &Moment,
+    longest: i64,
+) -> Result<(Timestamp, i64), Rejection> {
     let until = c.until.ok_or(Rejection::NeedsDeadline)?;
     let asked = until.0.saturating_sub(c.issued_at.0);
     let ahead = until.0.saturating_sub(m.wall.0);

@@ -80,7 +80,7 @@ impl Engine {
             SuppressedBy::While(e) => e.judge(&|p| self.witnessed(p, false)) == Kleene::True,
             SuppressedBy::Alarm(a) => {
                 let state = &self.alarms[a.index()];
-                state.is_active() && state.eval() == Eval::Known
+                state.is_active() && state.eval() == Eval::Known && !self.is_touched(*a)
             }
         };
         let first = std::mem::take(&mut self.causes.unjudged[n]);

@@ -2,6 +2,7 @@
 
 mod ack;
 mod blind;
+mod bypass;
 mod clauses;
 mod derived;
 mod edit;
@@ -17,6 +18,7 @@ mod prop_level;
 mod prop_over;
 mod prop_stuck;
 mod properties;
+mod properties_bypass;
 mod properties_edits;
 mod properties_lifecycle;
 mod reload;

@@ -29,7 +29,7 @@ pub(super) struct Head<'t> {
 }
 
 /// Ids that rules of a file may not take: they name the implicit ones.
-const RESERVED: [&str; 5] = ["table", "stale", "quality", "source", "system"];
+const RESERVED: [&str; 6] = ["table", "stale", "quality", "source", "system", "bypass"];
 
 pub(super) fn read<'t>(
     kind: Kind,

@@ -190,6 +190,10 @@ fn needed(n: f64, legs: usize, span: davy_points::Span, f: &mut Faults<'_>) -> O
 }
 
 impl Settings for Vote {
+    fn alone(&self) -> usize {
+        self.needed
+    }
+
     fn judge(&self) -> Box<dyn Judge> {
         Box::new(Ballot {
             legs: vec![Leg::default(); self.tags.len()],

@@ -11,6 +11,7 @@
 //! 3s    shelve table/LT/h 30m one_shot in its place for one occurrence; and unshelve
 //! 3s    oos table/LT/h 8h permit=P-7 second=b    and in_service
 //! 3s    suppress table/LT/h 2h cause=fan-off     and unsuppress with its cause
+//! 3s    bypass LT,area:R1 1h permit=P-7 second=b    and restore LT
 //! 3s    …                     role=, reason=, by=, occ=first may follow any verb
 //! 4s    down · up             the first source; or the one that is named
 //! 5s    health journal bad
@@ -245,6 +246,10 @@ impl Rig {
         match verb {
             Verb::Ack | Verb::UnAck | Verb::Silence | Verb::Confirm | Verb::Reset => {
                 c.occurrence = Some(self.occurrence(alarm));
+            }
+            Verb::Bypass | Verb::Restore => {
+                c.points = alarm.split(',').map(str::to_owned).collect();
+                c.reason = "loop check".to_owned();
             }
             _ => {
                 c.alarm = Some(alarm.to_owned());

@@ -541,6 +541,9 @@ fn tags(
     let mut out = Vec::new();
     for item in items {
         match item.get_ref().as_str() {
+            Some(many) if many.starts_with("area:") || many.starts_with("device:") => {
+                out.push(many.to_owned());
+            }
             Some(tag) if table.find(tag).is_some() => out.push(tag.to_owned()),
             Some(tag) => no_point(tag, item.span(), table, f),
             None => wrong_type(f, key, item, "a tag in quotes"),

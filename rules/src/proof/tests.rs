@@ -98,6 +98,8 @@ fn the_other_commands() {
                { at = "15s", shelve = "tank-level/LT-101/h", for = "1m", one_shot = true, reason = "once" },
                { at = "16s", unshelve = "tank-level/LT-101/h" },
                { at = "17s", bypass = ["LT-101"], for = "1h", permit = "P-8" },
+               { at = "18s", bypass = ["LT-101"], for = "1h", permit = "P-8", role = "engineer", reason = "calibration", second = "b" },
+               { at = "19s", restore = ["LT-101"], role = "engineer" },
            ]"#,
         "2s tank-level/LT-101/h NORMAL>UNACK condition
          3s tank-level/LT-101/h UNACK>SHELVED shelve silent
@@ -110,7 +112,12 @@ fn the_other_commands() {
          14s tank-level/LT-101/h SUPPRESSED>UNACK unsuppress
          15s tank-level/LT-101/h UNACK>SHELVED shelve silent
          16s tank-level/LT-101/h SHELVED>ACKED unshelve
-         17s bypass LT-101 rejected forbidden",
+         17s bypass LT-101 rejected forbidden
+         18s bypass/LT-101/on NORMAL>OUT_OF_SERVICE out_of_service
+         19s tank-level/LT-101/hh NORMAL>NORMAL quality test unknown
+         19s tank-level/LT-101/h ACKED>ACKED quality test unknown
+         19s bypass/LT-101/on OUT_OF_SERVICE>NORMAL in_service
+         19s tank-level/LT-101/h ACKED>UNACK realarm unknown",
     );
 }
 

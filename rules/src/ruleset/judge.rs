@@ -129,4 +129,9 @@ pub(crate) trait Settings: Debug + Send + Sync {
     fn window_ns(&self) -> Option<i64> {
         None
     }
+
+    /// How many inputs under test can make its alarm by themselves, and so silence it.
+    fn alone(&self) -> usize {
+        1
+    }
 }

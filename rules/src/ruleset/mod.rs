@@ -69,6 +69,8 @@ pub enum Kind {
     Source,
     /// Built in: a part of the process itself has failed.
     System,
+    /// Built in: a point is bypassed for a test.
+    Bypass,
 }
 
 impl Kind {
@@ -95,6 +97,7 @@ impl Kind {
             Kind::FirstOut => "first_out",
             Kind::Source => "source",
             Kind::System => "system",
+            Kind::Bypass => "bypass",
         }
     }
 }
@@ -135,7 +138,7 @@ pub struct StuckSettings {
 /// A rule: what its alarms have in common.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// Stable id; `table`, `stale`, `quality`, `source` and `system` are implicit ones.
+    /// Stable id; `table`, `stale`, `quality`, `source`, `system` and `bypass` are implicit ones.
     pub id: Arc<str>,
     /// Kind.
     pub kind: Kind,
@@ -371,6 +374,8 @@ pub struct RuleSet {
     pub(crate) sources: Vec<AlarmIx>,
     /// Rule of the built-in system alarms.
     pub(crate) system: RuleIx,
+    /// Rule of the records of bypasses.
+    pub(crate) bypass: RuleIx,
 }
 
 impl RuleSet {
@@ -702,6 +707,7 @@ impl<'a> Builder<'a> {
         };
         let source_rule = self.rule(Rule::implicit("source", Kind::Source));
         let system_rule = self.rule(Rule::implicit("system", Kind::System));
+        let bypass_rule = self.rule(Rule::implicit("bypass", Kind::Bypass));
         let mut alarms = Vec::new();
         let mut points = vec![PointAlarms::default(); self.table.len()];
         let mut worst: Vec<Priority> = vec![Priority::MEDIUM; self.table.sources().len()];
@@ -752,6 +758,7 @@ impl<'a> Builder<'a> {
             groups: Vec::new(),
             sources,
             system: system_rule,
+            bypass: bypass_rule,
         }
     }
 

@@ -92,6 +92,7 @@ pub(crate) fn sentence(
             match (rule.kind, def.level) {
                 (_, Level::LossOfView) => format!("{head} 报警判断期间失去数据"),
                 (_, Level::Chattering) => format!("{head} 频繁报警"),
+                (Kind::Bypass, _) => format!("{head} 旁路测试"),
                 (Kind::Stuck, _) if shade == Shade::Suspected => {
                     format!("{head} 疑似卡滞，停在 {}", measured(point, value, None))
                 }

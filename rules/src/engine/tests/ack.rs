@@ -100,7 +100,7 @@ fn un_ack_and_silence() {
             Some(Rejection::NotApplicable),
             None,
             None,
-            Some(Rejection::Unsupported)
+            Some(Rejection::UnknownPoint)
         ]
     );
 }

@@ -417,7 +417,7 @@ fn a_role_that_may_not_is_rejected() {
             "forbidden",
             "forbidden",
             "forbidden",
-            "unsupported",
+            "unknown_point",
             "applied"
         ]
     );
