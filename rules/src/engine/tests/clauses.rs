@@ -27,6 +27,7 @@
 //! | 3.8 | `only_what_stands_masks` | three steps under a shelf |
 //! | 3.9 | `what_is_late_changes_nothing` | |
 //! | 3.9 | `odd_times_make_the_records_of_the_model` | |
+//! | 3.10 | `a_clock_is_suspect_after_three_intervals` | what follows: the next one has that |
 //! | 3.10 | `odd_times_make_the_records_of_the_model` | a source of several points |
 //! | 3.11 | `what_is_late_changes_nothing` | that a backfill makes an occurrence: no engine makes one yet |
 //! | 3.12 | `windows_agree_with_those_made_from_scratch` | |
@@ -59,7 +60,8 @@
 //! | 8.18 | `gaps_make_the_records_of_the_model` | |
 //! | 8.18 | `restarts_make_the_records_of_the_model` | |
 //! | 8.19 | `gaps_make_the_records_of_the_model` | |
-//! | 8.20 | `odd_times_make_the_records_of_the_model` | a source of several points |
+//! | 8.20 | `a_clock_is_suspect_after_three_intervals` | |
+//! | 8.20 | `odd_times_make_the_records_of_the_model` | the end of it over several points |
 //! | 8.21 | `suppressed_while_its_cause_is_true` | |
 //! | 8.22 | `what_lies_over_an_alarm_names_it` | |
 //! | 8.22 | `records_of_all_kinds_hold_together` | |

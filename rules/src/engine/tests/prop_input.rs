@@ -376,6 +376,56 @@ proptest! {
         prop_assert_eq!(got, expected);
     }
 
+    /// 3.10, 8.20: a clock is suspect with the first late or future sample three intervals after the
+    /// first of an unbroken run of its source, whatever its points; a duplicate is none of the run,
+    /// a sample in time of any point breaks it.
+    #[test]
+    fn a_clock_is_suspect_after_three_intervals(
+        samples in proptest::collection::vec((0_usize..2, 0_u8..12, 0_u8..8), 1..30),
+    ) {
+        let (table, rules) = compiled(plant::patient(&["P", "Q"]), "");
+        let mut rig = Rig::new(table, rules);
+        let (mut at, mut first, mut newest) = (10 * S, None::<i64>, [0_i64; 2]);
+        for (n, tag) in ["P", "Q"].iter().enumerate() {
+            give(&mut rig, tag, &Reading { at, time: at, seq: 1 + n as u64, value: 1.0, class: QualityClass::Good });
+            newest[n] = at;
+        }
+        for (n, (point, what, wait)) in samples.iter().enumerate() {
+            // The end of three intervals is where it is decided.
+            let end = first.map_or(at + 1, |f| f + 3 * S);
+            at = match wait {
+                0 => end - 1,
+                1 => end,
+                2 => end + 1,
+                _ => at + i64::from(*wait) * S / 8,
+            }.max(at + 1);
+            let (time, seq) = match what {
+                0..5 => (newest[*point] - 1, 100 + n as u64),
+                5..8 => (at + 6 * S, 100 + n as u64),
+                8..10 => (newest[*point], 0),
+                _ => (at, 100 + n as u64),
+            };
+            give(&mut rig, ["P", "Q"][*point], &Reading { at, time, seq, value: 1.0, class: QualityClass::Good });
+            let mut suspect = false;
+            match what {
+                0..8 => {
+                    let since = *first.get_or_insert(at);
+                    suspect = at - since >= 3 * S;
+                }
+                8..10 => {}
+                _ => {
+                    first = None;
+                    newest[*point] = at;
+                }
+            }
+            let said = rig.transitions.iter().any(|t| &*t.rule == "source" && t.cause == Cause::Condition);
+            prop_assert_eq!(said, suspect, "{:?} at {} since {:?}", &samples[..=n], at, first);
+            if suspect {
+                break;
+            }
+        }
+    }
+
     /// 8.2: an exit sample exactly at the deadline does not prevent the alarm; one before it does.
     #[test]
     fn a_timer_acts_before_the_input_of_its_instant(delay in 1_i64..40, early in 0_i64..3, steps in 1_i64..6) {

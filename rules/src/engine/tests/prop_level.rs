@@ -432,7 +432,7 @@ proptest! {
     /// 8.15, 8.18: and over restarts of any length, at any moment.
     #[test]
     fn restarts_make_the_records_of_the_model(
-        plan in plans(), steps in steps(Mix { restarts: 4, aged: 1, ..ALL }),
+        plan in plans(), steps in steps(Mix { restarts: 4, aged: 10, ..ALL }),
     ) {
         agree(&plan, &steps)?;
     }
