@@ -66,6 +66,7 @@
 //! | 8.22 | `what_lies_over_an_alarm_names_it` | |
 //! | 8.22 | `records_of_all_kinds_hold_together` | |
 //! | 8.23 | `good_samples_make_the_records_of_the_model` | levels that an edit adds |
+//! | 8.24 | `an_edit_starts_the_off_delay_of_now` | |
 //! | 8.24 | `no_edit_loses_anything` | |
 //! | 8.24 | `a_reload_does_what_a_restart_does` | |
 //! | 8.25 | `it_sounds_again_in_its_time` | |

@@ -47,10 +47,14 @@ fn low(level: Level) -> bool {
 }
 
 impl Plan {
-    /// The same as a rule file.
+    /// The same as a point and a rule file.
     pub(super) fn compiled(&self) -> (PointTable, RuleSet) {
         let mut p = plant::point("P");
         p.stale_after = std::time::Duration::from_nanos(self.stale_after.unsigned_abs());
+        super::compiled(plant::table([p]), &self.text())
+    }
+
+    pub(super) fn text(&self) -> String {
         let ns = |t: i64| match t % S {
             0 => format!("{}s", t / S),
             _ => format!("{}ms", t / 1_000_000),
@@ -86,7 +90,7 @@ impl Plan {
                 ns(l.off)
             );
         }
-        super::compiled(plant::table([p]), &rule)
+        rule
     }
 }
 

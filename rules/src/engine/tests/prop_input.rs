@@ -426,6 +426,45 @@ proptest! {
         }
     }
 
+    /// 8.24: an edit that makes a condition false starts its off-delay then, and a Good sample at or after
+    /// its end returns it, with the cause of the edit; none before does, and no edit by itself.
+    #[test]
+    fn an_edit_starts_the_off_delay_of_now(
+        off in 0_i64..12, seen in 1_i64..20, edit in 1_i64..20, then in proptest::collection::vec((1_i64..8, class()), 1..20),
+    ) {
+        let mut before = single(Level::H, 80.0);
+        before.levels[0].off = off * S / 2;
+        before.stale_after = 3_600 * S;
+        let mut after = before.clone();
+        after.levels[0].limit = 90.0;
+        let off = before.levels[0].off;
+        let reading = |at: i64, class| Reading { at, time: at, seq: at as u64 + 1, value: 85.0, class };
+        let mut rig = engine(&before, &[reading(0, QualityClass::Good), reading(seen * S / 4, QualityClass::Good)]);
+        let (table, _) = after.compiled();
+        rig.edit(table, &after.text());
+        let edited = (seen + edit) * S / 4;
+        rig.run(&format!("{}s reload", edited as f64 / 1e9));
+        prop_assert_eq!(of_rule(&rig).len(), 1);
+        // Anything but Good starts it again.
+        let (mut at, mut start, mut expected) = (edited, Some(edited), None);
+        for (wait, class) in then {
+            at += wait * S / 4;
+            give(&mut rig, "P", &reading(at, class));
+            start = match class {
+                QualityClass::Good => Some(start.unwrap_or(at)),
+                _ => None,
+            };
+            let is_over = start.is_some_and(|start| at >= start + off);
+            if expected.is_none() && is_over {
+                expected = Some((at, Cause::RuleChanged));
+            }
+        }
+        let got: Vec<_> = of_rule(&rig).iter()
+            .filter(|s| matches!(s.cause, Cause::Returned | Cause::RuleChanged))
+            .map(|s| (s.at, s.cause)).collect();
+        prop_assert_eq!(got, expected.into_iter().collect::<Vec<_>>());
+    }
+
     /// 8.2: an exit sample exactly at the deadline does not prevent the alarm; one before it does.
     #[test]
     fn a_timer_acts_before_the_input_of_its_instant(delay in 1_i64..40, early in 0_i64..3, steps in 1_i64..6) {
