@@ -115,7 +115,7 @@ impl Run {
         arguments.extend(more);
         Process::spawn(
             &format!("davy {verb}"),
-            davy(&arguments).env("DAVY_LOG", "warn"),
+            davy(&arguments).env("DAVY_LOG", "warn,davy_gateway::acquire=info"),
         )
     }
 
@@ -433,10 +433,12 @@ fn recordings_over_mqtt_are_stored_to_the_bit() {
         };
         let run = Run::new(data, None, &transport, broker.port, None);
         let mut davy = run.process("run", &[]);
-        // A publisher speaks when somebody listens: the subscription is not there before.
+        // A publisher speaks when somebody listens: before the subscription the broker keeps
+        // nothing for the gateway.
         wait_for("the subscription", || {
-            let points = get_json(run.http, "/api/v1/gateways")?;
-            (points["gateways"][0]["state"] == "online").then_some(())
+            let lines = davy.lines.lock().unwrap();
+            let up = lines.iter().any(|l| l.contains("source is up"));
+            up.then_some(())
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

@@ -207,6 +207,9 @@ impl Subscriber {
 
     fn tell(&mut self, up: bool, quality: Quality) {
         if self.told_up.replace(up) != Some(up) {
+            if up {
+                tracing::info!(source = %self.source.id, "source is up");
+            }
             self.events.push(SourceEvent {
                 source: self.source.ix,
                 up,
