@@ -289,6 +289,207 @@ fn a_point_put_into_service_says_what_stands() {
     );
 }
 
+/// What an edit says of an alarm that it takes away is a record of its own: not a copy of the last.
+#[test]
+fn a_superseded_record_is_no_copy_of_the_last() {
+    let sealed = |rig: &mut Rig| {
+        for t in &mut rig.transitions {
+            (t.prev, t.hash) = (Some("before".into()), Some("here".into()));
+        }
+    };
+    let at = |s: i64| davy_points::Timestamp(BASE + s * 1_000_000_000);
+    // One that stands, and one that is only known to be blind.
+    for (script, labels) in [
+        (
+            "0s LT=85\n 1s silence table/LT/h",
+            (Label::Unack, Label::RtnUnack),
+        ),
+        ("0s LT=85 bad", (Label::Normal, Label::Normal)),
+    ] {
+        let mut rig = Rig::new(lt(|_| {}).0, lt(|_| {}).1);
+        rig.run(script);
+        sealed(&mut rig);
+        rig.run("2s kill");
+        sealed(&mut rig);
+        let last = |rig: &Rig| {
+            let of = |t: &&Transition| &*t.alarm == "table/LT/h";
+            rig.transitions.iter().rev().find(of).cloned().unwrap()
+        };
+        let before = last(&rig);
+        edit(&mut rig, |p| p.limits.h = None, "");
+        rig.run("3s reload");
+        let t = last(&rig);
+        assert_eq!(
+            (t.from, t.to, t.cause),
+            (labels.0, labels.1, Cause::Superseded)
+        );
+        assert_eq!((t.source_time, t.recorded_at), (at(3), at(3)), "{script}");
+        assert_eq!(&*t.plan_rev, "fedcba9876543210");
+        assert_eq!((t.command_id, t.actor, t.reason), (None, None, None));
+        assert_eq!((t.prev, t.hash), (None, None));
+        assert_eq!(
+            (t.occurrence, t.episode),
+            (before.occurrence, before.episode)
+        );
+        assert_eq!(t.regions.before, before.regions.after);
+        if !t.regions.before.open {
+            let known = crate::alarm::Regions {
+                eval: crate::alarm::Eval::Known,
+                ..crate::alarm::Regions::default()
+            };
+            assert_eq!(t.regions.after, known);
+        }
+        assert_eq!(t.seq, rig.transitions.len() as u64);
+    }
+}
+
+/// 3.6, 8.24: under `strict` an edit that no longer meets the entry condition cancels a pending one.
+#[test]
+fn an_edit_cancels_a_strict_pending_one_that_it_no_longer_meets() {
+    for (pending, lines) in [
+        ("held", vec!["10s x/LT/h NORMAL>UNACK condition"]),
+        ("strict", vec![]),
+    ] {
+        let rule = |limit: u32| {
+            format!(
+                "[[level]]\nid = \"x\"\nselect = {{ tag = \"LT\" }}\npending = \"{pending}\"\nh = {{ limit = {limit}, priority = 3, deadband = 9, on_delay = \"10s\" }}"
+            )
+        };
+        let bare = |p: &mut PointDef| p.limits = davy_points::Limits::default();
+        let mut rig = Rig::new(
+            super::ruled(bare, &rule(80)).0,
+            super::ruled(bare, &rule(80)).1,
+        );
+        rig.run("0s LT=85");
+        edit(&mut rig, bare, &rule(88));
+        rig.run("1s reload\n 3s LT=85\n 6s LT=85\n 9s LT=85\n 11s tick");
+        assert_eq!(rig.lines(), lines, "{pending}");
+    }
+}
+
+/// 8.24: `rule_changed` is for a return that the limit of before would not have made: not where the
+/// alarm has stood by the limits of now since.
+#[test]
+fn what_stood_by_the_new_limits_returns_by_itself() {
+    for (limits, script, cause) in [
+        (&[90.0][..], "1.5s LT=85", "rule_changed"),
+        (&[90.0], "1.5s LT=96", "returned"),
+        (&[90.0, 84.0], "1.5s LT=82.5", "returned"),
+        (&[90.0, 88.0], "1.5s LT=82.5", "rule_changed"),
+    ] {
+        let plant = |h: f64| {
+            move |p: &mut PointDef| {
+                delays(0, 4)(p);
+                p.limits.h = Some(h);
+                p.limits.hh = None;
+            }
+        };
+        let mut rig = Rig::new(lt(plant(80.0)).0, lt(plant(80.0)).1);
+        rig.run("0s LT=85");
+        for h in limits {
+            edit(&mut rig, plant(*h), "");
+            rig.run("1s reload");
+        }
+        rig.run(script);
+        rig.run("2s LT=82.5\n 4s LT=82.5\n 6s LT=82.5");
+        let lines = rig.lines();
+        let expected = format!("6s table/LT/h UNACK>RTN_UNACK {cause}");
+        assert_eq!(lines[1..], [expected], "{limits:?} {script}");
+    }
+}
+
+/// An edited set of classes is held against the newest sample; what ends it is still a Good one.
+#[test]
+fn edited_classes_are_held_against_the_newest_sample() {
+    let rule = |classes: &str| {
+        format!(
+            "[[quality]]\nid = \"poor\"\nselect = {{ tag = \"LT\" }}\nclasses = [{classes}]\npriority = 2\non_delay = \"0s\"\noff_delay = \"2s\""
+        )
+    };
+    let table = || build::table_of(&["LT"]);
+    let run = |before: &str, script: &str, after: &str, then: &str| {
+        let (plant, rules) = super::compiled(table(), &rule(before));
+        let mut rig = Rig::new(plant, rules);
+        rig.run(script);
+        rig.edit(table(), &rule(after));
+        rig.run(then);
+        rig.lines()
+    };
+    let (bad, both) = ("\"bad\"", "\"bad\", \"uncertain\"");
+    assert_eq!(
+        run(bad, "0s LT=1 uncertain", both, "1s reload"),
+        ["1s poor/LT/bad NORMAL>UNACK condition"]
+    );
+    let raised = "0s poor/LT/bad NORMAL>UNACK condition";
+    // Neither in the set nor Good: no off-delay begins.
+    assert_eq!(
+        run(
+            both,
+            "0s LT=1 uncertain",
+            bad,
+            "1s reload\n 2s LT=1\n 3.5s LT=1"
+        )[..],
+        [raised]
+    );
+    // Good: it begins with the edit, and nothing but a sample ends it.
+    assert_eq!(
+        run(
+            both,
+            "0s LT=1 uncertain\n 1s LT=1",
+            bad,
+            "1.5s reload\n 3.6s tick\n 3.8s LT=1"
+        ),
+        [raised, "3.8s poor/LT/bad UNACK>RTN_UNACK rule_changed"]
+    );
+}
+
+/// 8.24: an acked alarm whose rule is gone goes; where a person had still to confirm it, it waits.
+#[test]
+fn an_acked_alarm_that_is_gone_waits_for_its_confirmation_only() {
+    let rule = "[[level]]\nid = \"x\"\nselect = { tag = \"LT\" }\nconfirm = true\nh = { limit = 80, priority = 3 }";
+    let bare = |p: &mut PointDef| p.limits = davy_points::Limits::default();
+    for (confirm, to) in [("", "LATCH_ACK"), ("2s confirm x/LT/h true", "NORMAL")] {
+        let mut rig = Rig::new(super::ruled(bare, rule).0, super::ruled(bare, rule).1);
+        rig.run(&format!("0s LT=85\n 1s ack x/LT/h\n {confirm}"));
+        edit(&mut rig, bare, "");
+        rig.run("3s reload");
+        let lines = rig.lines();
+        assert_eq!(
+            *lines.last().unwrap(),
+            format!("3s x/LT/h ACKED>{to} superseded")
+        );
+    }
+}
+
+/// What a judge waits for goes on over an edit of another rule, by its own name, wherever it stands
+/// in the files; and so does what it has counted.
+#[test]
+fn a_judge_keeps_its_memory_and_its_deadline_over_an_edit() {
+    let count = |id: &str, tag: &str, n: u32| {
+        format!(
+            "[[count]]\nid = \"{id}\"\nselect = {{ tag = \"{tag}\" }}\nwhen = \"{tag} > 0.5\"\nwindow = \"10m\"\nat_least = {n}\n"
+        )
+    };
+    let watch = "[[sequence]]\nid = \"s\"\nselect = { tag = \"A\" }\nfirst = \"A > 0.5\"\nthen = \"C > 0.5\"\nwithin = \"10s\"\nalarm_on = \"missing\"\n";
+    let table = || build::patient(&["A", "B", "C"]);
+    let before = format!("{}{}{watch}", count("one", "A", 2), count("two", "B", 3));
+    // In another order; B is asked for less; A's settings are the same.
+    let after = format!("{watch}{}{}", count("two", "B", 2), count("one", "A", 2));
+    let (plant, rules) = super::compiled(table(), &before);
+    let mut rig = Rig::new(plant, rules);
+    rig.run("0s A=0; B=0; C=0\n 1s A=1; B=1\n 2s B=0");
+    rig.edit(table(), &after);
+    rig.run("3s reload\n 4s A=0\n 5s A=1\n 6s B=1\n 12s tick");
+    assert_eq!(
+        rig.lines(),
+        [
+            "5s one/A/on NORMAL>UNACK condition",
+            "6s two/B/on NORMAL>UNACK condition",
+            "11s s/A/on NORMAL>UNACK condition",
+        ]
+    );
+}
+
 /// On other inputs it is another alarm, and starts UNKNOWN; with other settings it is the same.
 #[test]
 fn other_inputs_supersede() {
