@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use davy_journal::{JournalReader, SeriesPoint, SeriesReader, StoreError};
-use davy_points::{PointTable, Timestamp};
+use davy_points::{PointTable, Quality, Timestamp};
 use davy_rules::alarm::{Label, Transition};
 
 use super::lineprotocol::{Field, Lines, SeriesKey};
@@ -64,6 +64,10 @@ impl Spool {
         let mut bodies = Bodies::default();
         for (_, rows) in batches {
             for row in rows {
+                // A test, ours or the device's own: it stays here, and the cursor moves on.
+                if row.quality == Quality::UncertainTest {
+                    continue;
+                }
                 if !self.keys.contains_key(&row.point) {
                     self.read_keys()?;
                 }

@@ -231,3 +231,60 @@ async fn a_series_begun_anew_is_delivered_from_its_first_batch() {
         .await;
     gateway.stop().await;
 }
+
+/// A bypassed point (section 2, points): what is measured meanwhile carries the test mark in the
+/// gateway's own series and goes to no store; what comes after it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_measured_in_a_test_goes_to_no_store() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let mut store = Store::start(|_, _| Reply::Status(204)).await;
+    let mut site = Site::new(&broker, &store);
+    let source = site.mqtt(Clock::Arrival);
+    site.topic("LT-1", source);
+    let mut center = Center::start(&broker.address());
+    let data = data();
+    let gateway = start(site.config(data.path())).expect("started");
+    center.message("beat", |_| true).await;
+    let mut field = Publisher::connect(&broker.address());
+    field.first(&mut store, "LT-1", r#"{"value":1}"#).await;
+
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
+    let now = i64::try_from(now.as_nanos()).expect("before 2262");
+    let command = |id: &str, verb: &str| {
+        let until = now + 3_600_000_000_000;
+        format!(
+            r#"{{"v":1,"id":"{id}","verb":"{verb}","points":["LT-1"],"actor":"a","second":"b","role":"engineer","reason":"bump test","permit":"P-7","until":{until},"issued_at":{now}}}"#
+        )
+    };
+    center.publish("command", &command("begin", "bypass"));
+    let result = center.message("result", |r| r["id"] == "begin").await;
+    assert_eq!(result["outcome"], "applied", "{result}");
+    center.transition("bypass/LT-1/on", "OUT_OF_SERVICE").await;
+    for v in 2..5 {
+        field.put("LT-1", false, format!(r#"{{"value":{v}}}"#));
+    }
+    let latest = || {
+        let series = davy_journal::SeriesReader::open(data.path()).expect("there");
+        series.latest("LT-1").expect("read")
+    };
+    until(|| latest().is_some_and(|row| row.value.number() == Some(4.0))).await;
+    let kept = latest().expect("a row");
+    assert_eq!(kept.quality, davy_points::Quality::UncertainTest);
+
+    center.publish("command", &command("end", "restore"));
+    let result = center.message("result", |r| r["id"] == "end").await;
+    assert_eq!(result["outcome"], "applied", "{result}");
+    field.put("LT-1", false, r#"{"value":9}"#);
+    let sent = store
+        .until("what comes after the test", |lines| {
+            let sent = values(lines, "LT-1");
+            sent.contains(&9.0).then_some(sent)
+        })
+        .await;
+    assert_eq!(sent, [1.0, 9.0]);
+    gateway.stop().await;
+}
