@@ -219,6 +219,8 @@ export const WORDS = {
   'why.forbidden': ['没有权限', 'the role may not'],
   'why.malformed': ['命令缺字段', 'the command lacks a field'],
   'why.unsupported': ['本版本不支持', 'not supported by this version'],
+  'why.unknown_point': ['没有这个测点、区域或设备', 'no such point, area or device'],
+  'why.too_many': ['同时旁路的测点过多', 'too many points under test at once'],
   'why.unreachable': ['中心没有答复', 'the centre did not answer'],
   'why.unavailable': ['中心暂时不能受理，稍后再试', 'the centre cannot take it now, try again shortly'],
 
@@ -256,6 +258,7 @@ export const WORDS = {
   'np.shelved': ['搁置', 'Shelved'],
   'np.suppressed': ['设计抑制', 'Suppressed'],
   'np.out_of_service': ['停用', 'Out of service'],
+  'np.bypass': ['旁路', 'Bypassed'],
   'np.plan_differs': ['配置不一致', 'Plans differ'],
   'np.journal': ['日志', 'Journal'],
   'gw.title': ['网关', 'Gateways'],

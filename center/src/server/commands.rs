@@ -1,5 +1,6 @@
 //! Commands of people: acknowledged here with 202, decided by the engine that owns the alarm.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use davy_points::Timestamp;
+use davy_plan::Plan;
+use davy_points::{PointDef, Timestamp};
 use davy_rules::alarm::{Command, Role, VERSION, Verb};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -31,7 +33,7 @@ struct Asked {
     /// In which role; there is no sign-in yet, and the centre listens on loopback only.
     #[serde(default)]
     role: Option<String>,
-    /// Deadline of a shelf, of out of service, of a suppression, UTC ns.
+    /// Deadline of a shelf, of out of service, of a suppression, of a bypass, UTC ns.
     #[serde(default)]
     until: Option<Timestamp>,
     /// The same, from now.
@@ -66,6 +68,8 @@ struct Accepted<'a> {
 enum Target {
     Occurrence(String),
     Alarm(String),
+    /// A tag, or a name of several.
+    Points(String),
 }
 
 pub(super) async fn on_occurrence(
@@ -145,6 +149,59 @@ pub(super) async fn on_alarm(
     }
 }
 
+/// `points/TAG/VERB`; in the place of the tag also `area:ID`, `device:SOURCE/UNIT`.
+pub(super) async fn on_points(
+    State(app): State<Arc<App>>,
+    Path((name, verb)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let asked = read(body).await?;
+    let verb = match verb.as_str() {
+        "bypass" => Verb::Bypass,
+        "restore" => Verb::Restore,
+        other => return Err(unknown_verb(other)),
+    };
+    let mut owners = owners_of_points(&app.room.plan, &name);
+    if let Some(owner) = &asked.owner {
+        owners.retain(|o| **o == **owner);
+    }
+    let mut owners = owners.into_iter();
+    match (owners.next(), owners.next()) {
+        (Some(owner), None) => {
+            let target = Target::Points(name);
+            give(&app, owner, target, Some(verb), asked).await
+        }
+        (None, _) => Err(ApiError::not_found(
+            format!("there is no point, area or device `{name}`"),
+            "a tag of /api/v1/points, `area:ID` or `device:SOURCE/UNIT`, percent-encoded",
+        )),
+        _ => Err(ApiError::bad_request(
+            format!("`{name}` lies at several gateways"),
+            "name one of them as `owner` in the body",
+        )),
+    }
+}
+
+/// The gateways whose engines hold the alarms of these points; which of them there are, and whether
+/// they may be bypassed, is theirs to say.
+fn owners_of_points(plan: &Plan, name: &str) -> BTreeSet<Arc<str>> {
+    let meant = |p: &PointDef| {
+        let source = &*plan.points.source(p.source).id;
+        *p.tag == *name
+            || name
+                .strip_prefix("area:")
+                .is_some_and(|area| !area.is_empty() && *p.area == *area)
+            || name
+                .strip_prefix("device:")
+                .and_then(|device| device.strip_prefix(source))
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let points = plan.points.iter().filter(|(_, p)| meant(p));
+    points
+        .map(|(_, p)| plan.points.source(p.source).gateway.clone())
+        .collect()
+}
+
 #[derive(Serialize)]
 struct Answer<'a> {
     v: u32,
@@ -183,11 +240,13 @@ async fn give(
     asked: Asked,
 ) -> Result<Response, ApiError> {
     let now = app.room.clock.wall();
-    let (occurrence, alarm) = match target {
-        Target::Occurrence(id) => (Some(id), None),
-        Target::Alarm(name) => (None, Some(name)),
+    let (occurrence, alarm, points) = match target {
+        Target::Occurrence(id) => (Some(id), None, Vec::new()),
+        Target::Alarm(name) => (None, Some(name), Vec::new()),
+        Target::Points(name) => (None, None, vec![name]),
     };
-    let about = occurrence.as_deref().or(alarm.as_deref()).unwrap_or("");
+    let named = occurrence.as_deref().or(alarm.as_deref());
+    let about = named.unwrap_or_else(|| points.first().map_or("", String::as_str));
     let id = command_id(&app.room.plan.site, &owner, about, verb, &asked);
     if app.room.read().commands.get(&id).is_some() {
         return Ok(accepted(&id));
@@ -212,7 +271,7 @@ async fn give(
             second: asked.second,
             verdict: asked.verdict,
             cause: asked.cause,
-            points: Vec::new(),
+            points,
             issued_at: now,
             expires_at: verb.and_then(|v| expires_at(v, now)),
         },

@@ -54,6 +54,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v1/site", get(site::get))
         .route("/api/v1/points", get(points::list))
         .route("/api/v1/points/{tag}/history", get(history::get))
+        .route("/api/v1/points/{tag}/{verb}", post(commands::on_points))
         .route("/api/v1/alarms", get(alarms::list))
         .route("/api/v1/alarms/{*alarm_and_verb}", post(commands::on_alarm))
         .route("/api/v1/not-protecting", get(alarms::not_protecting))

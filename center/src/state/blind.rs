@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     Unknown,
     Journal,
     PlanDiffers,
+    Bypass,
     OutOfService,
     Suppressed,
     Shelved,
@@ -160,7 +161,15 @@ impl<'a> Build<'a> {
         match t.to {
             Label::OutOfService => {
                 let until = after.out_of_service.as_ref().map(|o| o.until);
-                self.push_alarm(Kind::OutOfService, t, until);
+                let kind = match &*t.kind {
+                    // No test value comes up: that nothing is heard of the point is explained.
+                    "bypass" => {
+                        self.covered.insert(t.tag.clone());
+                        Kind::Bypass
+                    }
+                    _ => Kind::OutOfService,
+                };
+                self.push_alarm(kind, t, until);
             }
             Label::Suppressed => self.push_alarm(Kind::Suppressed, t, None),
             Label::Shelved => {

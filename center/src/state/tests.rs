@@ -115,6 +115,12 @@ fn every_way_of_not_protecting_is_in_the_list_with_its_deadline() {
         });
         t
     };
+    let bypassed = {
+        let mut t = out.clone();
+        t.kind = "bypass".into();
+        t.alarm = "bypass/LT-101/on".into();
+        t
+    };
     let suppressed = {
         let mut t = active(Level::H);
         t.to = Label::Suppressed;
@@ -148,6 +154,7 @@ fn every_way_of_not_protecting_is_in_the_list_with_its_deadline() {
         ),
         (shelved, Kind::Shelved, Some(until)),
         (out, Kind::OutOfService, Some(until)),
+        (bypassed, Kind::Bypass, Some(until)),
         (suppressed, Kind::Suppressed, None),
         (unknown, Kind::Unknown, None),
         (system("journal"), Kind::Journal, None),

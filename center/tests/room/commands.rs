@@ -37,7 +37,8 @@ async fn every_verb_reaches_its_gateway_with_its_fields() {
 
     let occurrence = |verb: &str| format!("/api/v1/occurrences/{}/{verb}", told.occurrence);
     let alarm = |verb: &str| format!("/api/v1/alarms/{}/{verb}", told.alarm);
-    let cases: [(&str, String, Json, Json); 12] = [
+    let point = |verb: &str| format!("/api/v1/points/LT-101/{verb}");
+    let cases: [(&str, String, Json, Json); 14] = [
         ("ack", occurrence("ack"), json!({}), json!({})),
         ("un_ack", occurrence("unack"), json!({}), json!({})),
         ("silence", occurrence("silence"), json!({}), json!({})),
@@ -85,6 +86,19 @@ async fn every_verb_reaches_its_gateway_with_its_fields() {
             json!({"cause": "fan-off", "role": "supervisor"}),
             json!({"cause": "fan-off", "role": "supervisor"}),
         ),
+        (
+            "bypass",
+            point("bypass"),
+            json!({"minutes": 60, "permit": "P-7", "second": "b", "role": "engineer"}),
+            json!({"minutes": 60, "permit": "P-7", "second": "b", "role": "engineer",
+                   "points": ["LT-101"]}),
+        ),
+        (
+            "restore",
+            point("restore"),
+            json!({"role": "engineer"}),
+            json!({"role": "engineer", "points": ["LT-101"]}),
+        ),
     ];
     for (n, (verb, path, more, expected)) in cases.into_iter().enumerate() {
         let mut body = json!({"reason": "校验", "actor": "a", "idempotency_key": format!("k{n}")});
@@ -98,7 +112,8 @@ async fn every_verb_reaches_its_gateway_with_its_fields() {
         assert_eq!(command["reason"], "校验");
         let on_occurrence = path.contains("/occurrences/");
         assert_eq!(command["occurrence"].is_string(), on_occurrence, "{verb}");
-        assert_eq!(command["alarm"].is_string(), !on_occurrence, "{verb}");
+        let on_alarm = path.contains("/alarms/");
+        assert_eq!(command["alarm"].is_string(), on_alarm, "{verb}");
         let issued = command["issued_at"].as_i64().expect("a time");
         for (field, value) in expected.as_object().expect("an object") {
             if field == "minutes" {
@@ -136,5 +151,59 @@ async fn every_verb_reaches_its_gateway_with_its_fields() {
         assert_eq!(answer.status, 400, "{more}");
         assert!(answer.json()["remedy"].is_string());
     }
+    room.stop().await;
+}
+
+/// A bypass goes to the gateway that holds the points; a name that means none goes nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bypass_goes_to_the_gateway_of_its_points() {
+    let Some(broker) = Mosquitto::start().await else {
+        return;
+    };
+    let plan = Arc::new(site(broker.port));
+    let dir = tempfile::tempdir().expect("a folder");
+    let room = center(&plan, dir.path()).await;
+    let at = room.local_addr();
+    let mut gateway = Gateway::connect("gw-02", broker.port).await;
+    gateway.online(&plan.rev).await;
+    gateway.beat(1).await;
+    let (_, source) = plan
+        .points
+        .sources()
+        .find(|(_, s)| *s.gateway == *"gw-02")
+        .expect("a source");
+    let body = |key: &str| {
+        json!({"reason": "bump test", "actor": "a", "idempotency_key": key, "role": "engineer",
+               "minutes": 60, "permit": "P-7"})
+    };
+    for name in [
+        "GT/201".to_owned(),
+        "area:south".to_owned(),
+        format!("device:{}", source.id),
+    ] {
+        let path = format!("/api/v1/points/{}/bypass", name.replace('/', "%2F"));
+        let answer = post(at, &path, &body("k")).await;
+        assert_eq!(answer.status, 202, "{name}");
+        let id = answer.json()["command_id"].clone();
+        let command = gateway.hears("command", |c| c["id"] == id).await;
+        assert_eq!(command["points"], json!([name]));
+        let again = post(at, &path, &body("k")).await;
+        assert_eq!(again.json()["command_id"], id, "one key, one command");
+    }
+    for path in [
+        "/api/v1/points/NO/bypass",
+        "/api/v1/points/area:/bypass",
+        "/api/v1/points/area:nowhere/bypass",
+        "/api/v1/points/device:no%2F1/restore",
+        "/api/v1/points/LT-101/shelve",
+    ] {
+        let answer = post(at, path, &body("n")).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.json()["remedy"].is_string());
+    }
+    let mut elsewhere = body("e");
+    elsewhere["owner"] = "gw-01".into();
+    let answer = post(at, "/api/v1/points/area:south/bypass", &elsewhere).await;
+    assert_eq!(answer.status, 404);
     room.stop().await;
 }

@@ -87,7 +87,7 @@ fn what_is_under_test_is_listed_sounds_nowhere_and_returns_nothing() {
     assert!(rig.transitions[7].regions.after.audible);
 }
 
-fn of<'a>(rig: &'a Rig, alarm: &str) -> Vec<String> {
+fn of(rig: &Rig, alarm: &str) -> Vec<String> {
     let wanted = |l: &&String| l.split(' ').nth(1) == Some(alarm);
     rig.lines().iter().filter(wanted).cloned().collect()
 }
