@@ -20,6 +20,8 @@ pub enum Event {
         /// It may sound: false for a point in commissioning.
         sounds: bool,
     },
+    /// Samples that came late show that it would have been active (8.26).
+    Retrospective,
     /// The exit condition was held on Good data for the off-delay.
     Returned,
     /// The same, after an edit that made the condition false (8.24).
@@ -149,7 +151,7 @@ impl Event {
     #[must_use]
     pub const fn cause(&self) -> Cause {
         match self {
-            Event::Activated { .. } => Cause::Condition,
+            Event::Activated { .. } | Event::Retrospective => Cause::Condition,
             Event::Returned | Event::ReturnedUnseen | Event::Latched => Cause::Returned,
             Event::ReturnedByEdit | Event::LatchedByEdit => Cause::RuleChanged,
             Event::Acked => Cause::Ack,
@@ -196,6 +198,13 @@ pub fn step(before: &Regions, event: Event) -> Result<Regions, Rejection> {
             r.masked = masked;
             forget_seen(&mut r);
             sound(&mut r, sounds);
+        }
+        // 8.26: only where Good data show it normal. It joins an open episode and acknowledges
+        // nothing; a latch does not apply; it starts no sound.
+        (Normal | RtnUnack | LatchUnack, Event::Retrospective)
+            if before.condition == Condition::Normal && before.eval == Eval::Known =>
+        {
+            r.open = true;
         }
         // Row 3: an unacknowledged one stays on the list, its sound with it (8.25).
         (Unack, Event::Returned | Event::ReturnedByEdit) => {

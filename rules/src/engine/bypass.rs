@@ -222,11 +222,15 @@ impl Engine {
         if self.tests.of.is_empty() {
             return false;
         }
-        self.tests.of.get(&s.point).is_some_and(|span| {
-            let age = s.arrival_time.0.saturating_sub(s.source_time.0).max(0);
-            let measured = self.now.saturating_sub(age);
-            span.runs() || (span.from <= measured && measured < span.to)
-        })
+        self.tests.runs(s.point) || self.is_measured_in_test(s)
+    }
+
+    /// Whether a sample was measured in a test, whenever it comes.
+    pub(super) fn is_measured_in_test(&self, s: &Sample) -> bool {
+        let age = s.arrival_time.0.saturating_sub(s.source_time.0).max(0);
+        let measured = self.now.saturating_sub(age);
+        let span = self.tests.of.get(&s.point);
+        span.is_some_and(|span| span.from <= measured && measured < span.to)
     }
 
     /// Whether a change of regions begins or ends a bypass: of which point, and which it is.

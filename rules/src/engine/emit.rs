@@ -17,6 +17,9 @@ use crate::ruleset::{About, AlarmIx, Kind, STARTUP, Shade, Subject, sentence};
 /// How many closed occurrences are remembered, to tell a stale acknowledgement from nonsense.
 const CLOSED_KEPT: usize = 4096;
 
+/// Added to the text of what samples that came late tell of (3.11).
+const LATE: &str = "（补报）";
+
 impl Engine {
     /// Applies an event to an alarm and records it. The command is the one that asked for it.
     pub(super) fn transit(
@@ -61,6 +64,7 @@ impl Engine {
         }
         self.judge_causes_of(a, m);
         if cleared {
+            self.run_ended(a, m.source_time);
             self.note_untrip(a, m);
         }
         if closed {
@@ -126,10 +130,7 @@ impl Engine {
         };
         let annunciates = !masked && self.sounds(a);
         let chatters = annunciates && self.chatters(a, m.now);
-        let state = &mut self.alarms[a.index()];
-        state.activations += 1;
-        let count = state.activations;
-        let id: Arc<str> = self.occurrence_id(a, count).into();
+        let id = self.next_occurrence(a);
         let state = &mut self.alarms[a.index()];
         state.fresh = def.side().is_some();
         let live = state.live();
@@ -143,6 +144,7 @@ impl Engine {
         live.condition_start = Some(start);
         live.annunciated_at = Some(m.wall);
         live.assumed = assumed;
+        live.retrospective = false;
         live.overdue = false;
         live.edited = None;
         live.chattering |= chatters;
@@ -150,6 +152,7 @@ impl Engine {
         // Raised blind: nothing from before counts for its off-delay (8.4).
         live.pending = if blind { m.now } else { i64::MIN };
         self.open.insert(id, Holder::Alarm(a));
+        self.run_began(a, start);
         let sounds = self.sounds(a);
         self.transit(a, Event::Activated { masked, sounds }, m, None);
         // A trip under test is none of the plant's.
@@ -162,6 +165,12 @@ impl Engine {
         if self.alarms[a.index()].regions().audible {
             self.count_annunciation(a, m);
         }
+    }
+
+    /// Id of a new occurrence.
+    pub(super) fn next_occurrence(&mut self, a: AlarmIx) -> Arc<str> {
+        let count = self.alarms[a.index()].count();
+        self.occurrence_id(a, count).into()
     }
 
     /// First 128 bits of SHA-256 over (site, owner, rule, tag, level, activation), base32 (section 1).
@@ -276,6 +285,11 @@ impl Engine {
             text.push('：');
             text.push_str(&detail);
         }
+        let live = self.alarms[a.index()].live();
+        if live.retrospective || live.told_late.is_some() {
+            text.push_str(LATE);
+        }
+        let rule = self.rules.rule(def.rule);
         let rule_id = rule.id.clone();
         let guidance = rule.guidance.clone();
         let kind = rule.kind.name();
@@ -289,11 +303,13 @@ impl Engine {
         let degraded = self.is_degraded(a);
         let test = self.is_under_test(a);
         let occurrence = self.alarms[a.index()].live().occurrence.clone();
+        let told_late = self.alarms[a.index()].live().told_late;
+        let happens = cause == Cause::Condition && told_late.is_none();
         let group = match cause {
-            Cause::Condition => self.first_of_hazard(a, &occurrence),
+            Cause::Condition if happens => self.first_of_hazard(a, &occurrence),
             _ => None,
         };
-        let in_flood = cause == Cause::Condition && self.is_in_flood(a);
+        let in_flood = happens && self.is_in_flood(a);
         let live = self.alarms[a.index()].live();
         live.rev = Some(rev.clone());
         let mut flags = Vec::new();
@@ -306,6 +322,9 @@ impl Engine {
                 Subject::Part(_) => startup == Some(a),
                 Subject::Point(_) => false,
             };
+        if live.retrospective || told_late.is_some() {
+            flags.push(Flag::Retrospective);
+        }
         if degraded {
             flags.push(Flag::Degraded);
         }
@@ -318,7 +337,7 @@ impl Engine {
         if grouped || in_flood {
             flags.push(Flag::Grouped);
         }
-        if after.masked {
+        if after.masked || told_late == Some(true) {
             flags.push(Flag::Masked);
         }
         // The record of an acknowledgement says which occurrence was seen (row 2).

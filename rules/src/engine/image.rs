@@ -40,6 +40,9 @@ pub struct EngineImage {
     /// Tests of points that are over: tag, from, to. Those that run stand among the alarms.
     #[serde(default)]
     pub(super) tests: Vec<(Arc<str>, Timestamp, Timestamp)>,
+    /// What is known of when a level's condition held, by alarm.
+    #[serde(default)]
+    pub(super) late_runs: Vec<(String, super::retrospective::Runs)>,
     /// Hash of the tags in their order: the runs below hold for this order alone.
     pub(super) table_rev: u64,
     /// Newest admitted times, as runs of points next to each other: first, count, time, sequence.
@@ -76,6 +79,8 @@ pub(super) struct SavedAlarm {
     pub(super) condition_start: Option<Timestamp>,
     pub(super) annunciated_at: Option<Timestamp>,
     pub(super) assumed: bool,
+    #[serde(default)]
+    pub(super) retrospective: bool,
     #[serde(default)]
     pub(super) unseen: bool,
     #[serde(default)]
@@ -155,6 +160,7 @@ impl Engine {
                     condition_start: l.condition_start,
                     annunciated_at: l.annunciated_at,
                     assumed: l.assumed,
+                    retrospective: l.retrospective,
                     unseen: l.unseen,
                     edited: l.edited,
                     chattering: l.chattering,
@@ -198,6 +204,7 @@ impl Engine {
             judges: self.saved_judges(),
             trips: self.saved_groups(),
             tests: self.saved_tests(),
+            late_runs: self.saved_runs(),
             table_rev: self.table_rev,
             newest: self.newest_runs(),
             gaps: self.points_since(|p| p.gap_start),

@@ -195,7 +195,7 @@ impl Engine {
         }
     }
 
-    fn gap_tolerance(&self, a: AlarmIx, p: PointIx) -> i64 {
+    pub(super) fn gap_tolerance(&self, a: AlarmIx, p: PointIx) -> i64 {
         self.rule(a).gap_tolerance_ns.unwrap_or_else(|| {
             let interval = self.table.point(p).expected_interval;
             crate::grammar::ns(interval).saturating_mul(2)
@@ -220,28 +220,33 @@ impl Engine {
         let finite = value.filter(|v| v.is_finite());
         for i in self.levels(p) {
             let a = AlarmIx(i);
-            let def = self.def(a);
-            let use_value = q.is_bad() && self.rules.rule(def.rule).on_bad == OnBad::UseValue;
-            let verdict = match finite {
-                Some(v) if !q.is_bad() || use_value => {
-                    let (enter, exit) = def.bounds();
-                    let (entered, left) = match def.side() {
-                        // 8.1: mirrored.
-                        Some(Side::Low) => (v <= enter, v > exit),
-                        _ => (v >= enter, v < exit),
-                    };
-                    if entered {
-                        Verdict::Enter
-                    } else if left && q.is_good() {
-                        Verdict::Exit
-                    } else {
-                        // 3.1: Uncertain may raise, never return.
-                        Verdict::Between { good: q.is_good() }
-                    }
-                }
-                _ => Verdict::Blind,
-            };
+            let verdict = self.level_verdict(a, finite, q);
             self.apply(a, verdict, m);
+        }
+    }
+
+    /// What a value says of a level.
+    pub(super) fn level_verdict(&self, a: AlarmIx, finite: Option<f64>, q: Quality) -> Verdict {
+        let def = self.def(a);
+        let use_value = q.is_bad() && self.rules.rule(def.rule).on_bad == OnBad::UseValue;
+        match finite {
+            Some(v) if !q.is_bad() || use_value => {
+                let (enter, exit) = def.bounds();
+                let (entered, left) = match def.side() {
+                    // 8.1: mirrored.
+                    Some(Side::Low) => (v <= enter, v > exit),
+                    _ => (v >= enter, v < exit),
+                };
+                if entered {
+                    Verdict::Enter
+                } else if left && q.is_good() {
+                    Verdict::Exit
+                } else {
+                    // 3.1: Uncertain may raise, never return.
+                    Verdict::Between { good: q.is_good() }
+                }
+            }
+            _ => Verdict::Blind,
         }
     }
 

@@ -20,6 +20,7 @@ mod judge;
 mod modes;
 mod reload;
 mod restart;
+mod retrospective;
 mod sample;
 mod service;
 mod source;
@@ -90,6 +91,8 @@ pub struct Engine {
     witnesses: Vec<stuck::WitnessState>,
     /// By instance of a deriving rule.
     derived: Vec<derived::DerivedState>,
+    /// What is known of when a level's condition held.
+    late_runs: retrospective::LateRuns,
     /// By point: the instances that read it, and in which slot. Looked up, never walked.
     watchers: HashMap<PointIx, Vec<(usize, usize)>>,
     /// By point: its stuck states and the witnesses that read it. Looked up, never walked.

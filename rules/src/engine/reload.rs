@@ -244,6 +244,7 @@ impl Engine {
         self.restore_trips(&trips);
         self.move_causes(&old, &moved);
         self.move_recent(&moved);
+        self.move_runs(&moved);
         let bounded = std::mem::take(&mut self.bounded);
         self.bounded = bounded.into_iter().filter_map(|a| moved.alarm(a)).collect();
         for o in &self.orphans {

@@ -51,6 +51,7 @@ impl Engine {
             stuck: Vec::new(),
             witnesses: Vec::new(),
             derived: Vec::new(),
+            late_runs: BTreeMap::new(),
             watchers: HashMap::new(),
             windows: HashMap::new(),
             timers: Timers::default(),
@@ -272,6 +273,7 @@ impl Engine {
                 .saturating_add(t.since(stopped))
         };
         self.restore_tests(tests, &from_label);
+        self.restore_runs(&restored);
         self.restore_groups();
         self.restore_flood();
         self.say_unknown();
@@ -428,6 +430,7 @@ impl Engine {
         live.condition_start = s.condition_start;
         live.annunciated_at = s.annunciated_at;
         live.assumed = s.assumed;
+        live.retrospective = s.retrospective;
         live.unseen = s.unseen;
         live.edited = s.edited;
         live.chattering = s.chattering;
@@ -538,6 +541,7 @@ impl SavedAlarm {
             condition_start: None,
             annunciated_at: None,
             assumed: false,
+            retrospective: false,
             unseen: false,
             edited: None,
             chattering: false,
@@ -562,6 +566,10 @@ impl SavedAlarm {
             self.occurrence = t.occurrence.clone();
             self.occurrences.push(t.occurrence.clone());
         }
+        // 8.26: what joins an open episode does not make it one of late samples.
+        let joins = t.cause == Cause::Condition && t.regions.before.open;
+        let late = t.flags.contains(&Flag::Retrospective);
+        self.retrospective = late && (!joins || self.retrospective);
         let after = &t.regions.after;
         let first = t.cause == Cause::Condition && !t.regions.before.open;
         self.unseen = after.masked && (self.unseen || first);

@@ -13,6 +13,8 @@ use crate::ruleset::{AlarmIx, Kind};
 enum Admission {
     /// To history only, with this quality.
     History(Quality),
+    /// The same, and older than the newest: what it completes may be retrospective.
+    Late(Quality),
     /// Judged with this quality as of this time.
     Live { quality: Quality, time: i64 },
 }
@@ -54,6 +56,13 @@ impl Engine {
         };
         let (measured, time) = match self.admit(s) {
             Admission::History(q) => return Some(stored(q)),
+            Admission::Late(q) => {
+                // A bump is no alarm that anybody missed.
+                if !self.is_measured_in_test(s) {
+                    self.late(s, q);
+                }
+                return Some(stored(q));
+            }
             Admission::Live { quality, time } if quality.is_bad() => (quality, time),
             Admission::Live { quality, time } => (stored(quality), time),
         };
@@ -120,6 +129,9 @@ impl Engine {
         }
         if heard {
             self.startup_heard(&m);
+        }
+        if self.points[p.index()].flags.late_waits {
+            self.tell_late(p);
         }
         if windowed {
             let value = number.filter(|v| v.is_finite());
@@ -197,7 +209,10 @@ impl Engine {
                     time: arrival,
                 };
             }
-            return Admission::History(quality);
+            return match future {
+                true => Admission::History(quality),
+                false => Admission::Late(quality),
+            };
         }
         self.sources[source.index()].run_start = None;
         Admission::Live {
@@ -289,6 +304,11 @@ impl Engine {
         let quiet = self.quiet_band(p);
         let point = &mut self.points[p.index()];
         point.quiet = quiet;
-        point.quick = calm && !bypassed && signal_at_rest && point.known() && !point.flags.windowed;
+        point.quick = calm
+            && !bypassed
+            && signal_at_rest
+            && point.known()
+            && !point.flags.windowed
+            && !point.flags.late_waits;
     }
 }

@@ -103,6 +103,10 @@ pub(super) struct Live {
     pub(super) annunciated_at: Option<Timestamp>,
     /// Raised on the assumption that the condition went on (3.6).
     pub(super) assumed: bool,
+    /// All occurrences of its episode are of samples that came late (3.11).
+    pub(super) retrospective: bool,
+    /// While such an occurrence is recorded: whether a worse level of the same time stands for it.
+    pub(super) told_late: Option<bool>,
     /// Something else has stood for it ever since its episode began.
     pub(super) unseen: bool,
     /// Its rule was edited while it was active, and nothing has shown since that it still holds:
@@ -138,6 +142,8 @@ impl Live {
             condition_start: None,
             annunciated_at: None,
             assumed: false,
+            retrospective: false,
+            told_late: None,
             unseen: false,
             edited: None,
             chattering: false,
@@ -210,6 +216,8 @@ pub(super) struct Flags {
     pub(super) stale_queued: bool,
     /// It has a `stuck` rule, or is an input of a witness.
     pub(super) windowed: bool,
+    /// What late samples completed is still to be told (3.11).
+    pub(super) late_waits: bool,
     /// Nothing but Bad has come since the start or since its source was lost, nothing Good since a
     /// storm on it began: what stands for the source stands for it.
     pub(super) unheard: bool,

@@ -23,6 +23,7 @@ mod properties_edits;
 mod properties_lifecycle;
 mod reload;
 mod restart;
+mod retrospective;
 mod service;
 mod shelve;
 mod short_way;

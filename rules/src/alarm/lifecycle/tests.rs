@@ -107,6 +107,8 @@ fn table() -> Vec<(Event, [&'static str; 6], &'static str, &'static str)> {
         (again(true),                                               ["UNACK", NA, NA, "UNACK", "UNACK", "UNACK"],                        "ask",  "coaflmu"),
         (again(false),                                              ["UNACK", NA, NA, "UNACK", "UNACK", "UNACK"],                        "mute", "coaflmu"),
         (Event::Activated { masked: true, sounds: true },           ["UNACK", NA, NA, "UNACK", "UNACK", "UNACK"],                        "off",  "coaflmu"),
+        // 8.26
+        (Event::Retrospective,                                      ["normal?RTN_UNACK|!not_applicable", NA, NA, "normal?=|!not_applicable", "normal?=|!not_applicable", NA], "keep", "o"),
         // Row 3
         (Event::Returned,                                           [NA, "RTN_UNACK", "NORMAL", NA, NA, NA],                             "keep", "coafmu"),
         (Event::ReturnedByEdit,                                     [NA, "RTN_UNACK", "NORMAL", NA, NA, NA],                             "keep", "coafmu"),
@@ -277,7 +279,7 @@ fn the_table_names_every_event() {
         }
     }
     // One more event: one more row of the table, and this number.
-    assert_eq!(named.len(), 31);
+    assert_eq!(named.len(), 32);
 }
 
 /// What is put over an alarm is what was asked for, and taking it off leaves nothing.

@@ -474,16 +474,17 @@ fn a_clock_that_cannot_be_trusted() {
          9s LT=50
          10s LT=50
          11s LT=50",
-        "5s table/LT/h NORMAL>NORMAL quality unknown
+        "3s table/LT/h NORMAL>RTN_UNACK condition retrospective silent
+         5s table/LT/h RTN_UNACK>RTN_UNACK quality retrospective unknown silent
          5s stale/LT/stale NORMAL>UNACK condition
          6s source/plc/loss_of_view NORMAL>UNACK condition
-         6s table/LT/h NORMAL>UNACK condition unknown
+         6s table/LT/h RTN_UNACK>UNACK condition unknown
          6s stale/LT/stale UNACK>RTN_UNACK returned
          11s table/LT/h UNACK>UNACK quality
          11s table/LT/h UNACK>RTN_UNACK returned
          11s source/plc/loss_of_view UNACK>RTN_UNACK returned",
     );
-    assert_eq!(&*rig.transitions[2].text, "数据源 plc 时钟不可信");
+    assert_eq!(&*rig.transitions[3].text, "数据源 plc 时钟不可信");
     let codes: Vec<u8> = rig.stored.iter().map(|(_, q)| q.code()).collect();
     assert_eq!(codes, [192, 192, 192, 192, 92, 92, 92, 92, 92, 192]);
 }

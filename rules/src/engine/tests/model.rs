@@ -540,6 +540,25 @@ impl Model {
         }
     }
 
+    /// 3.11, 8.26: a late run, when it may be told, and what follows from it. Which runs there are is
+    /// not reckoned here: `retrospective` has its own properties.
+    pub(super) fn retrospective(&mut self, level: Level, start: i64, beneath: bool) -> bool {
+        let n = self.at(level);
+        let a = &mut self.alarms[n];
+        if a.condition != Condition::Normal || a.eval != Eval::Known {
+            return false;
+        }
+        let from = a.label();
+        a.open = true;
+        a.activations += 1;
+        (a.condition_start, a.assumed) = (Some(start), false);
+        self.say(n, Cause::Condition, from);
+        if let Some(said) = self.said.last_mut() {
+            said.masked = beneath;
+        }
+        true
+    }
+
     /// 8.8, 8.22.
     fn overlay(&mut self) {
         let known = self.seen && !self.stale && !self.down && self.good;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::model::{LevelPlan, Model, Plan, Reading, S, Said};
 use super::properties::QUARTER;
-use crate::alarm::{Flag, Level, Outcome, Transition};
+use crate::alarm::{Cause, Flag, Level, Outcome, Transition};
 use crate::engine::Input;
 use crate::proof::script::{BASE, Rig};
 
@@ -295,6 +295,7 @@ pub(super) fn agree(plan: &Plan, steps: &[(i64, Step)]) -> Result<(Rig, i64), Te
     let samples = readings(steps);
     let mut at = 0_i64;
     let mut clock_lost = false;
+    let mut told = 0;
     for (n, (wait, step)) in steps.iter().enumerate() {
         let stopped = at;
         at += wait;
@@ -352,6 +353,15 @@ pub(super) fn agree(plan: &Plan, steps: &[(i64, Step)]) -> Result<(Rig, i64), Te
                 }
             }
         }
+        for t in &rig.transitions[told..] {
+            let late = t.cause == Cause::Condition && t.flags.contains(&Flag::Retrospective);
+            if late && &*t.rule == "m" {
+                let start = t.condition_start.map_or(0, |s| s.0 - BASE);
+                let beneath = t.flags.contains(&Flag::Masked);
+                prop_assert!(model.retrospective(t.level, start, beneath), "step {}", n);
+            }
+        }
+        told = rig.transitions.len();
         let got = of_rule(&rig);
         let same = got
             .iter()
