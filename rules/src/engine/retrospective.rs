@@ -21,7 +21,8 @@ use super::judge::Verdict;
 use super::state::AlarmState;
 use super::{Engine, Moment, Restored};
 use crate::alarm::{Cause, Condition, Eval, Event, Flag};
-use crate::language::{AlarmIx, Kind, Subject, ns};
+use crate::grammar::ns;
+use crate::language::{AlarmIx, Kind, Subject};
 
 /// By alarm: only those that have been active, or whose point got late samples.
 pub(super) type LateRuns = BTreeMap<AlarmIx, Runs>;
@@ -75,6 +76,8 @@ pub(super) struct Runs {
     runs: Vec<Run>,
     /// The late sample beyond exit that came last.
     exit: Option<i64>,
+    /// The late sample that came last, whatever it said.
+    newest: Option<i64>,
 }
 
 impl Run {
@@ -101,12 +104,19 @@ impl Run {
         self.holds(t) || leads || follows
     }
 
-    /// Whether it was held for the on-delay, as far as is known. 8.2: an exit exactly at its end comes
-    /// too late.
-    fn weigh(&mut self, terms: Terms) {
-        let ended = self.after <= self.last.saturating_add(terms.reach);
-        let until = if ended { self.after } else { self.last };
-        if self.stage == Stage::Forming && until.saturating_sub(self.first) >= terms.delay {
+    /// A sample after it ended it. 8.2: one that comes right after it, exactly at the end of the
+    /// on-delay or later, comes too late.
+    fn ended(&mut self, t: i64, newest: Option<i64>, terms: Terms) {
+        let follows = newest == Some(self.last) && t <= self.after;
+        if follows && t <= self.last.saturating_add(terms.reach) {
+            self.held_until(t, terms);
+        }
+        self.after = self.after.min(t);
+    }
+
+    /// Whether it is known to have been held for the on-delay.
+    fn held_until(&mut self, t: i64, terms: Terms) {
+        if self.stage == Stage::Forming && t.saturating_sub(self.first) >= terms.delay {
             self.stage = Stage::Waiting;
         }
     }
@@ -115,9 +125,10 @@ impl Run {
 impl Runs {
     /// What one late sample says, in any order.
     pub(super) fn take(&mut self, t: i64, seen: (f64, Quality), verdict: Verdict, terms: Terms) {
+        let newest = self.newest.replace(t);
         match verdict {
             Verdict::Enter => self.enter(t, seen, terms),
-            Verdict::Exit => self.leave(t, terms),
+            Verdict::Exit => self.leave(t, newest, terms),
             Verdict::Between { good } => {
                 let follows = |r: &Run| r.first < t && r.touches(t, terms.reach);
                 let Some(i) = self.runs.iter().position(follows) else {
@@ -126,13 +137,12 @@ impl Runs {
                 let run = &mut self.runs[i];
                 if good && terms.strict && run.stage == Stage::Forming {
                     if t > run.last {
-                        run.after = run.after.min(t);
-                        run.weigh(terms);
+                        run.ended(t, newest, terms);
                     }
                     return;
                 }
                 run.last = run.last.max(t);
-                run.weigh(terms);
+                run.held_until(run.last, terms);
                 self.close_up(i, terms);
             }
             Verdict::Blind => {}
@@ -160,19 +170,18 @@ impl Runs {
         if run.stage == Stage::Forming {
             (run.value, run.quality) = (value, quality);
         }
-        run.weigh(terms);
+        run.held_until(run.last, terms);
         let i = self.close_up(i, terms);
         self.bound(i);
     }
 
-    fn leave(&mut self, t: i64, terms: Terms) {
+    fn leave(&mut self, t: i64, newest: Option<i64>, terms: Terms) {
         self.exit = Some(t);
         for run in &mut self.runs {
             if t < run.first {
                 run.before = run.before.max(t);
             } else if t > run.last {
-                run.after = run.after.min(t);
-                run.weigh(terms);
+                run.ended(t, newest, terms);
             }
         }
     }
@@ -220,7 +229,7 @@ impl Runs {
         } else if b.stage == Stage::Waiting {
             a.stage = Stage::Waiting;
         } else {
-            a.weigh(terms);
+            a.held_until(a.last, terms);
         }
     }
 
@@ -461,14 +470,13 @@ impl Engine {
             };
             let started = t.condition_start.filter(|_| t.cause == Cause::Condition);
             match started {
+                Some(_) if self.level_of(a).is_none() => {}
                 Some(start) if t.flags.contains(&Flag::Retrospective) => {
-                    if self.level_of(a).is_some() {
-                        let run = Run {
-                            last: t.source_time.0.max(start.0),
-                            ..Run::live(start.0)
-                        };
-                        self.late_runs.entry(a).or_default().told(run);
-                    }
+                    let run = Run {
+                        last: t.source_time.0.max(start.0),
+                        ..Run::live(start.0)
+                    };
+                    self.late_runs.entry(a).or_default().told(run);
                 }
                 Some(start) => self.run_began(a, start),
                 None if t.regions.before.is_active() && !t.regions.after.is_active() => {

@@ -133,9 +133,11 @@ fn beyond_its_range_a_value_is_clamped_and_uncertain() {
 
 #[test]
 fn a_late_sample_lies_in_history() {
-    // 95 was measured before 50 was: it raises nothing.
-    check(r#"series = { "LT-101" = "50x4 95@2s 50x3" }"#, "");
-    check(r#"series = { "LT-101" = "50x4 95@-2s 50x3" }"#, "");
+    // 95 was measured before 50 was: it raises nothing, and is listed (3.11).
+    let listed = "4s tank-level/LT-101/hh NORMAL>RTN_UNACK condition retrospective silent
+         4s tank-level/LT-101/h NORMAL>RTN_UNACK condition retrospective masked silent";
+    check(r#"series = { "LT-101" = "50x4 95@2s 50x3" }"#, listed);
+    check(r#"series = { "LT-101" = "50x4 95@-2s 50x3" }"#, listed);
     // Out of the grid: H stands from 3.5 s on for two seconds.
     check(
         r#"series = { "LT-101" = "50x2 86@3.5s 86x4" }"#,
