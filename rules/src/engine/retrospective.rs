@@ -22,7 +22,7 @@ use super::state::AlarmState;
 use super::{Engine, Moment, Restored};
 use crate::alarm::{Cause, Condition, Eval, Event, Flag};
 use crate::grammar::ns;
-use crate::language::{AlarmIx, Kind, Subject};
+use crate::ruleset::{AlarmIx, Kind, Subject};
 
 /// By alarm: only those that have been active, or whose point got late samples.
 pub(super) type LateRuns = BTreeMap<AlarmIx, Runs>;

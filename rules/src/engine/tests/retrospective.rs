@@ -390,6 +390,33 @@ fn it_survives_a_restart() {
     );
 }
 
+/// A bump in a test is no alarm that anybody missed, though it comes after it; what was measured
+/// before it is, though it comes in it, once the test is over.
+#[test]
+fn a_test_leaves_nothing_behind() {
+    let mut rig = Rig::new(lt(h).0, lt(h).1);
+    let bypass = |rig: &mut Rig, at: i64, verb: crate::alarm::Verb| {
+        let c = crate::alarm::Command {
+            reason: "bump test".to_owned(),
+            permit: Some("P-7".to_owned()),
+            until: Some(Timestamp(BASE + at + 600 * S)),
+            points: vec!["LT".to_owned()],
+            role: "supervisor".to_owned(),
+            second: Some("b".to_owned()),
+            ..rig.plain(at, verb)
+        };
+        rig.give(at, Input::Command(Box::new(c)));
+    };
+    rig.run("0s LT=50");
+    bypass(&mut rig, 10 * S, crate::alarm::Verb::Bypass);
+    rig.run("15s LT=50\n15.1s LT=85 at=5s\n15.2s LT=50 at=6s\n19s LT=50");
+    assert_eq!(told(&rig), []);
+    bypass(&mut rig, 20 * S, crate::alarm::Verb::Restore);
+    assert_eq!(rig.answers(), ["applied", "applied"]);
+    rig.run("21s LT=50\n21.1s LT=85 at=16s\n21.2s LT=50 at=17s");
+    assert_eq!(told(&rig), [("table/LT/h".to_owned(), 5 * S)]);
+}
+
 /// No limit loses a run: more than are remembered are all told, and while they wait the first stays
 /// by itself.
 #[test]
