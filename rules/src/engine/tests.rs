@@ -24,6 +24,7 @@ mod properties_lifecycle;
 mod reload;
 mod restart;
 mod retrospective;
+mod revision;
 mod service;
 mod shelve;
 mod short_way;
