@@ -2,9 +2,9 @@
 //! names; but instead of compiling the crate once for each, all are woven in at once and switched on
 //! one at a time, and of each only those tests are run that pass by it, the quick ones first.
 //!
-//! `davy-mutants TREE OUT [K/N]`: a copy of the repository that is written into, a folder for what was
+//! `davy-mutants TREE OUT [K/N] [PLACE…]`: a copy of the repository that is written into, a folder for what was
 //! found (`results.jsonl`: delete it to begin anew; `rest.txt`: what only cargo-mutants can try), and
-//! which share to try, evenly spread. Read `weave.rs` for how a change is woven in.
+//! which share to try, evenly spread, or what stands in a change's name. Read `weave.rs` for how a change is woven in.
 
 mod weave;
 
@@ -22,13 +22,15 @@ const SWITCH: &str = include_str!("switch.rs");
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let [_, tree, out, rest @ ..] = &args[..] else {
-        eprintln!("davy-mutants TREE OUT [K/N]");
+        eprintln!("davy-mutants TREE OUT [K/N] [PLACE…]");
         std::process::exit(2);
     };
-    let share = rest.first().map_or((0, 1), |s| {
-        let (k, n) = s.split_once('/').expect("a share like 3/60");
-        (k.parse().expect("K"), n.parse::<usize>().expect("N"))
-    });
+    let share = |s: &String| {
+        let (k, n) = s.split_once('/')?;
+        Some((k.parse::<usize>().ok()?, n.parse::<usize>().ok()?))
+    };
+    let (shares, places): (Vec<_>, Vec<_>) = rest.iter().partition(|s| share(s).is_some());
+    let share = shares.first().and_then(|s| share(s)).unwrap_or((0, 1));
     let (tree, out) = (Path::new(tree), Path::new(out));
     std::fs::create_dir_all(out).unwrap();
     let listed = Command::new("cargo")
@@ -42,7 +44,11 @@ fn main() {
     let lines: Vec<&str> = rest.iter().map(|n| name(*n)).collect();
     std::fs::write(out.join("rest.txt"), lines.join("\n")).unwrap();
     let tests = tests(tree, out, &binary);
-    let ids: Vec<usize> = ids.into_iter().filter(|n| n % share.1 == share.0).collect();
+    let wanted = |n: usize| places.is_empty() || places.iter().any(|p| name(n).contains(*p));
+    let ids: Vec<usize> = ids
+        .into_iter()
+        .filter(|n| wanted(*n) && n % share.1 == share.0)
+        .collect();
     println!("{} of {} changes are tried", ids.len(), list.len());
     try_all(tree, out, &binary, &tests, &ids, &name);
     report(out, &list, &ids);
