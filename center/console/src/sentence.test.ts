@@ -5,7 +5,7 @@ import type { NotProtecting } from './api';
 import { headline, line, uncovered, whole, type Said } from './sentence';
 import { WORDS } from './words';
 
-// The texts stand here as the engine writes them (`rules/src/language/words.rs`).
+// The texts stand here as the engine writes them (`rules/src/ruleset/words.rs`).
 const HAN = /\p{Script=Han}/u;
 const said = (over: Partial<Said>): Said => ({
   owner: 'gw-tank', alarm: `r/${over.tag ?? 'LT-101B'}/${over.level ?? 'hh'}`, rule: 'r', kind: 'level', tag: 'LT-101B', level: 'hh',
@@ -23,7 +23,7 @@ function check(over: Partial<Said>, zh: string, en: string, enWhole: string): vo
 }
 
 test('every phrase of the engine has its cell', () => {
-  const source = readFileSync('../../rules/src/language/words.rs', 'utf8').split('#[cfg(test)]')[0] ?? '';
+  const source = readFileSync('../../rules/src/ruleset/words.rs', 'utf8').split('#[cfg(test)]')[0] ?? '';
   const plain = (phrase: string): string => phrase.replace(/\{\w*\}/g, '{}').replace('{} {}', '{}');
   const known = new Set(Object.values(WORDS).map(([zh]) => plain(zh)));
   const phrases = [...source.replace(/\/\/.*$/gm, '').matchAll(/"([^"]*)"/g)].map((m) => m[1] ?? '').filter((s) => HAN.test(s));
@@ -47,6 +47,13 @@ test('every other kind has its words', () => {
   const source = { rule: 'source', kind: 'source', tag: 'plc-nh3', level: 'loss_of_view', description: '' } as const;
   check({ ...source, text: '数据源 plc-nh3 通信中断' }, '数据源 plc-nh3 通信中断', 'source plc-nh3: communication lost', 'source plc-nh3: communication lost');
   check({ ...source, text: '数据源 plc-nh3 时钟不可信' }, '数据源 plc-nh3 时钟不可信', 'source plc-nh3: clock not trusted', 'source plc-nh3: clock not trusted');
+});
+
+test('what a rule derives is named in both languages', () => {
+  check({ kind: 'deviation', level: 'h', text: 'LT-101B T-101（苯）液位 B 偏差 5.00 m ≥ 高限 5.00 m' }, 'LT-101B T-101（苯）液位 B 偏差 5.00 m ≥ 高限 5.00 m', 'LT-101B T-101（苯）液位 B deviation from set point: high', 'LT-101B T-101（苯）液位 B deviation from set point: high');
+  check({ kind: 'discrepancy', level: 'on', text: 'LT-101B T-101（苯）液位 B 反馈与指令不符' }, 'LT-101B T-101（苯）液位 B 反馈与指令不符', 'LT-101B T-101（苯）液位 B does not follow its command', 'LT-101B T-101（苯）液位 B does not follow its command');
+  check({ kind: 'bypass', level: 'on', text: 'LT-101B T-101（苯）液位 B 旁路测试' }, 'LT-101B T-101（苯）液位 B 旁路测试', 'LT-101B T-101（苯）液位 B bypassed for a test', 'LT-101B T-101（苯）液位 B bypassed for a test');
+  check({ kind: 'first_out', level: 'on', rule: 'trip', tag: 'K101', description: '', text: '联锁组 K101：首出 t/TT-9/h' }, '联锁组 K101：首出 t/TT-9/h', 'trip group K101', 'trip group K101');
 });
 
 test('parts of the system and silent gateways are named in both languages', () => {

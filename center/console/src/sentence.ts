@@ -9,7 +9,7 @@ export type Said = Pick<AlarmView, 'owner' | 'alarm' | 'rule' | 'kind' | 'tag' |
 /** The centre's own engine: its points are the gateways. */
 const CENTRE = 'center';
 /** What the engine says behind the name of a point; `{v}` is the value of that moment. */
-const PHRASES: readonly Word[] = ['said.suspected', 'said.unseen', 'said.stuck', 'said.stale', 'said.bad', 'said.loss_of_view'];
+const PHRASES: readonly Word[] = ['said.suspected', 'said.unseen', 'said.stuck', 'said.stale', 'said.bad', 'said.loss_of_view', 'said.bypass'];
 const SOURCE: readonly Word[] = ['said.source.down', 'said.source.clock', 'said.source.storm'];
 
 interface Phrase { key: Word; v: string }
@@ -46,6 +46,28 @@ function partText(lang: Lang, a: Said): string {
   return word(lang, 'said.part', { n: wordOr(lang, `part.${part}`, part) });
 }
 
+/** Kinds that derive something: an English reader is told which, and the level where it has one. */
+const DERIVED: readonly string[] = [
+  'deviation', 'rate', 'discrepancy', 'discrete', 'redundant', 'vote', 'count', 'aggregate',
+  'mass_balance', 'time_to_limit', 'sequence', 'expression',
+];
+
+function derived(lang: Lang, a: Said): string {
+  const head = a.description ? `${a.tag} ${a.description} ` : `${a.tag} `;
+  if (lang === 'zh' && a.text.startsWith(head)) return a.text.slice(head.length);
+  if (lang === 'zh') return a.text;
+  const what = wordOr(lang, `kind.${a.kind}`, a.kind);
+  if (a.level === 'on') return what;
+  if (a.level === 'bad') return word(lang, 'said.inputs', { what });
+  return word(lang, 'said.of', { what, n: wordOr(lang, `level.${a.level}`, a.level) });
+}
+
+/** A trip group; what came first stands behind the colon, in names that need no translation. */
+function firstOut(lang: Lang, a: Said): string {
+  if (lang === 'zh') return a.text;
+  return word(lang, 'said.group', { n: a.tag });
+}
+
 /** What is wrong, in a few words and without the name of the point. */
 export function brief(lang: Lang, a: Said): string {
   if (a.owner === CENTRE && a.kind === 'stale') return word(lang, 'said.gateway');
@@ -54,6 +76,8 @@ export function brief(lang: Lang, a: Said): string {
     return key ? word(lang, key, { n: a.tag }) : a.text;
   }
   if (a.rule === 'system') return partText(lang, a);
+  if (a.kind === 'first_out') return firstOut(lang, a);
+  if (DERIVED.includes(a.kind)) return derived(lang, a);
   const phrase = phraseOf(a);
   if (!phrase) return lang === 'zh' ? a.text : `${a.text} (${wordOr(lang, `level.${a.level}`, a.level)})`;
   if (phrase.key.startsWith('limit.')) return word(lang, `level.${a.level}` as Word);
@@ -61,7 +85,9 @@ export function brief(lang: Lang, a: Said): string {
 }
 
 /** Whether `brief` needs the name of the point before it. */
-const named = (a: Said): boolean => a.rule !== 'source' && a.rule !== 'system' && (phraseOf(a) !== null || a.owner === CENTRE);
+const named = (a: Said): boolean =>
+  a.rule !== 'source' && a.rule !== 'system' && a.kind !== 'first_out'
+  && (DERIVED.includes(a.kind) || phraseOf(a) !== null || a.owner === CENTRE);
 
 /** Name and complaint apart: where room is short the name gives way, never the complaint. */
 export function apart(lang: Lang, a: Said): { name: string; what: string } {
@@ -86,7 +112,7 @@ export function line(lang: Lang, a: Said): string {
 export function whole(lang: Lang, a: Said): string {
   if (lang === 'zh') return a.text;
   const phrase = phraseOf(a);
-  if (!phrase || !named(a) || a.owner === CENTRE) return line(lang, a);
+  if (!phrase || !named(a) || a.owner === CENTRE || DERIVED.includes(a.kind)) return line(lang, a);
   const head = [a.tag, a.description].filter(Boolean).join(' ');
   if (phrase.key.startsWith('limit.')) {
     const [open = '', close = ''] = word('zh', 'said.beside').split('{v}');
