@@ -163,6 +163,8 @@ struct Before {
 #[derive(Debug, Default)]
 pub(super) struct Moved {
     points: Vec<Option<PointIx>>,
+    /// Points that another source reads now.
+    elsewhere: Vec<PointIx>,
     sources: Vec<Option<SourceIx>>,
     alarms: Vec<Option<AlarmIx>>,
     instances: Vec<Option<usize>>,

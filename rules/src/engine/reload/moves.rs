@@ -47,6 +47,10 @@ impl Engine {
                 });
             if let Some(p) = kept {
                 self.points[p.index()] = state;
+                let now = self.table.source(self.table.point(p).source);
+                if table.source(def.source).id != now.id {
+                    moved.elsewhere.push(p);
+                }
             }
             moved.points.push(kept);
         }
@@ -79,12 +83,12 @@ impl Engine {
             new.alive = state.alive;
             new.returned_at = state.returned_at;
         }
-        // A point may have gone to another source.
-        for source in &self.sources {
-            for p in &source.points {
-                let flags = &mut self.points[p.index()].flags;
-                flags.down = source.down && flags.seen;
-            }
+        // A point that has gone to another source is as far down as that. One that stays waits for
+        // its own sample, though its source has given others since.
+        for p in &moved.elsewhere {
+            let source = &self.sources[self.table.point(*p).source.index()];
+            let flags = &mut self.points[p.index()].flags;
+            flags.down = source.down && flags.seen;
         }
     }
 
