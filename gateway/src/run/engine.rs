@@ -223,6 +223,9 @@ impl EngineThread {
         if let Some(by_ns) = self.clock.stepped() {
             tracing::warn!(by_ns, "the wall clock was stepped");
             self.input(Input::ClockStep { by_ns });
+            // A process that is killed after it goes by the wall clock: with the image it knows by
+            // how much that was set back, and no deadline grows longer for it.
+            self.next_image = now;
         }
         for (part, word) in self.seed.health.news(&mut self.health_heard) {
             self.input(Input::Health {

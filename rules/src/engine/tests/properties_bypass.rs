@@ -132,7 +132,9 @@ fn run(all: Vec<(i64, Step)>) -> Result<(), TestCaseError> {
                 format!("{now}s ack {}", ALARMS[n])
             }
             Step::Down => format!("{now}s down"),
-            Step::Clock(by) => format!("{now}s step {by}s"),
+            // A step is in the image that the shell takes with it: without one a killed process
+            // knows of none, and goes by a wall clock that may have been set back.
+            Step::Clock(by) => format!("{now}s step {by}s; image"),
             Step::Restart => format!("{now}s restart"),
             Step::Kill => format!("{now}s kill"),
         };
