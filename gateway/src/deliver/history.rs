@@ -14,6 +14,7 @@ use davy_journal::{JournalHandle, StoreError};
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::watch;
 
+use super::held::Held;
 use super::isolate::{Bisect, DeadLetters, Verdict};
 use super::spool::{Load, Spool};
 use super::writer::{Answer, BadSink, SinkAddress, Writer};
@@ -45,6 +46,7 @@ pub(crate) struct HistoryLane {
     sink: Sink,
     ports: HistoryPorts,
     stored_cursors: (u64, u64, Instant),
+    held: Held,
     behind: IntGauge,
 }
 
@@ -57,6 +59,8 @@ struct Sink {
     retries: IntCounter,
     dead_letters: IntCounter,
     delivered: IntCounter,
+    /// It did not answer since this was last asked.
+    was_away: bool,
 }
 
 /// The deadline of a stop has passed; the rest stays where it is.
@@ -88,7 +92,9 @@ impl HistoryLane {
                     .with_label_values(&[&format!("history/{}", address.id)]),
                 dead_letters: metrics.dead_letters.with_label_values(&label),
                 delivered: metrics.lines_delivered.with_label_values(&label),
+                was_away: false,
             },
+            held: Held::new(address.durable),
             behind: metrics.history_behind.with_label_values(&label),
             stored_cursors: (ports.cursor, ports.mirror_cursor, Instant::now()),
             ports,
@@ -131,6 +137,7 @@ impl HistoryLane {
         &mut self,
         stop: &mut watch::Receiver<Option<Instant>>,
     ) -> Result<bool, OutOfTime> {
+        let before = (self.ports.cursor, self.ports.mirror_cursor);
         let after = self.ports.cursor;
         let history = self.read(stop, move |spool| spool.history(after)).await?;
         let mut sent = false;
@@ -146,6 +153,16 @@ impl HistoryLane {
             self.sink.send(&load, stop).await?;
             self.ports.mirror_cursor = load.upto;
             sent = true;
+        }
+        if sent {
+            self.held.acknowledged(before, Instant::now());
+        }
+        // What it acknowledged just before it was away may be gone with it.
+        if std::mem::take(&mut self.sink.was_away) {
+            let cursors = (self.ports.cursor, self.ports.mirror_cursor);
+            let from = self.held.after_absence(cursors, Instant::now());
+            (self.ports.cursor, self.ports.mirror_cursor) = from;
+            sent |= from != cursors;
         }
         Ok(sent)
     }
@@ -179,7 +196,8 @@ impl HistoryLane {
     }
 
     fn store_cursors(&mut self, now: bool) {
-        let (cursor, mirror) = (self.ports.cursor, self.ports.mirror_cursor);
+        let sent = (self.ports.cursor, self.ports.mirror_cursor);
+        let (cursor, mirror) = self.held.sure(sent, Instant::now());
         let (stored, stored_mirror, at) = self.stored_cursors;
         if !now && at.elapsed() < CURSOR_EVERY {
             return;
@@ -228,8 +246,16 @@ impl Sink {
                 (Verdict::Poison(line), Answer::Poison(why)) => {
                     self.bury(line, why, stop).await?;
                 }
-                (_, Answer::Later { why, pause: least }) => {
+                (
+                    _,
+                    Answer::Later {
+                        why,
+                        pause: least,
+                        away,
+                    },
+                ) => {
                     self.retries.inc();
+                    self.was_away |= away;
                     let wait = self.backoff.next_delay().max(least.unwrap_or_default());
                     tracing::warn!(sink = self.id, ?wait, "not delivered yet: {why}");
                     pause(wait, stop).await?;

@@ -191,7 +191,7 @@ mod tests {
             while let Some(part) = bisect.next() {
                 let text = std::str::from_utf8(part).expect("UTF-8");
                 let answer = if away.next() == Some(true) {
-                    Answer::Later { why: String::new(), pause: None }
+                    Answer::Later { why: String::new(), pause: None, away: true }
                 } else if text.contains("bad") {
                     Answer::Poison(String::new())
                 } else {

@@ -7,6 +7,7 @@
 
 pub(crate) mod alarms;
 mod command;
+mod held;
 pub(crate) mod history;
 pub mod isolate;
 pub mod lineprotocol;

@@ -27,6 +27,8 @@ pub struct SinkAddress {
     pub bucket: String,
     /// Token; empty: none.
     pub token: String,
+    /// What it acknowledges is on its disk.
+    pub durable: bool,
 }
 
 /// Why a sink cannot be used at all.
@@ -59,6 +61,8 @@ pub enum Answer {
         why: String,
         /// At least.
         pause: Option<Duration>,
+        /// There was no answer: it may have been killed.
+        away: bool,
     },
 }
 
@@ -133,13 +137,19 @@ impl Writer {
                     429 | 503 => Answer::Later {
                         why,
                         pause: Some(BUSY_PAUSE),
+                        away: false,
                     },
-                    _ => Answer::Later { why, pause: None },
+                    _ => Answer::Later {
+                        why,
+                        pause: None,
+                        away: false,
+                    },
                 }
             }
             Err(e) => Answer::Later {
                 why: e.to_string(),
                 pause: None,
+                away: true,
             },
         }
     }
@@ -173,6 +183,7 @@ mod tests {
             org: "o".to_owned(),
             bucket: "b".to_owned(),
             token: String::new(),
+            durable: true,
         })
         .expect("a writer");
         let answer = writer.write(b"m v=1 1".to_vec()).await;

@@ -363,6 +363,7 @@ fn sinks(plan: &Plan) -> Vec<(SinkAddress, bool)> {
         org: plan.site.to_string(),
         bucket: "davy".into(),
         token: plan.center.token.clone().unwrap_or_default(),
+        durable: true,
     };
     let mirrors = plan.sinks.iter().map(|s| {
         let address = SinkAddress {
@@ -371,6 +372,7 @@ fn sinks(plan: &Plan) -> Vec<(SinkAddress, bool)> {
             org: s.org.clone(),
             bucket: s.bucket.clone(),
             token: s.token.clone().unwrap_or_default(),
+            durable: false,
         };
         (address, true)
     });
